@@ -69,7 +69,7 @@ export interface PortPlan {
   readonly protocol: Protocol;
   readonly family: Family;
   readonly frontends: readonly Frontend[];
-  /** Sorted by address, then port. Empty with nobody to fall back to, too. */
+  /** Sorted by address as text, then port. Empty with nobody to fall back to, too. */
   readonly cluster: readonly PlanEndpoint[];
   /** Only filled where a frontend's list is local. */
   readonly local: readonly PlanEndpoint[];
@@ -80,16 +80,31 @@ export interface PortPlan {
   readonly hasEndpoints: boolean;
   /** 0: none. */
   readonly affinitySeconds: number;
-  /** Canonical CIDRs that may use restricted frontends. */
+  /** Canonical CIDRs that may use restricted frontends, sorted; empty where no frontend is restricted. */
   readonly sourceRanges: readonly string[];
 }
 
 /** Something about a Service that is not, or not wholly, served; for people. */
 export interface PlanIssue {
   readonly code:
-    | 'invalid-address' | 'invalid-range' | 'frontend-clash' | 'local-address' | 'duplicate-port'
-    | 'unsupported-protocol' | 'invalid-endpoint';
+    | 'invalid-address'
+    | 'invalid-range'
+    | 'frontend-clash'
+    | 'local-address'
+    | 'duplicate-port'
+    | 'unsupported-protocol'
+    | 'invalid-endpoint'
+    | 'invalid-port'
+    | 'invalid-name';
   readonly message: string;
+}
+
+/** What the node tells a load balancer about a Service with externalTrafficPolicy Local (semantics.md 1.12). */
+export interface HealthCheck {
+  /** spec.healthCheckNodePort. */
+  readonly port: number;
+  /** Distinct addresses of ready endpoints on this node, over all ports; no member: no Service in that family. */
+  readonly localEndpoints: Readonly<Partial<Record<Family, number>>>;
 }
 
 export interface ServicePlan {
@@ -99,4 +114,5 @@ export interface ServicePlan {
   readonly createdAt: number;
   readonly ports: readonly PortPlan[];
   readonly issues: readonly PlanIssue[];
+  readonly healthCheck?: HealthCheck;
 }

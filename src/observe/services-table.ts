@@ -36,7 +36,10 @@ const COLUMNS = [
 ] as const;
 
 /** @param reasons packets by reason, since the maps were made */
-export function servicesTable(rows: readonly ServiceRow[], reasons: Readonly<Record<string, number>>): string[] {
+export function servicesTable(
+  rows: readonly ServiceRow[],
+  reasons: Readonly<Record<string, number>>,
+): string[] {
   if (rows.length === 0) return ['no Services are programmed'];
   const lines = formatTable(COLUMNS, rows.flatMap(serviceLines));
   const counts = Object.entries(reasons).map(([reason, count]) => `${reason} ${count}`);
@@ -45,7 +48,9 @@ export function servicesTable(rows: readonly ServiceRow[], reasons: Readonly<Rec
 
 /** Frontends and endpoints stand below each other, so a Service port has as many lines as the longer list. */
 function serviceLines(row: ServiceRow): string[][] {
-  const frontends = cut(row.frontends.map((frontend) => `${addressAndPort(frontend.address, frontend.port)} ${frontend.kind}`));
+  const frontends = cut(
+    row.frontends.map((frontend) => `${addressAndPort(frontend.address, frontend.port)} ${frontend.kind}`),
+  );
   const endpoints = cut(endpointTexts(row));
   const name = `${row.port.namespace}/${row.port.service}${row.port.portName === '' ? '' : `:${row.port.portName}`}`;
   const numbers = [row.liveFlows, row.served.socket, row.served.tc, row.rejected, row.dropped].map(String);
@@ -60,8 +65,12 @@ function serviceLines(row: ServiceRow): string[][] {
 function endpointTexts({ cluster, local }: ServiceRow): string[] {
   const texts = cluster.map(({ address, port }) => addressAndPort(address, port));
   const known = new Set(texts);
-  const others = local.map(({ address, port }) => addressAndPort(address, port)).filter((text) => !known.has(text));
-  return texts.length + others.length === 0 ? ['none'] : [...texts, ...others.map((text) => `${text} (local only)`)];
+  const others = local
+    .map(({ address, port }) => addressAndPort(address, port))
+    .filter((text) => !known.has(text));
+  return texts.length + others.length === 0
+    ? ['none']
+    : [...texts, ...others.map((text) => `${text} (local only)`)];
 }
 
 function cut(texts: readonly string[]): string[] {

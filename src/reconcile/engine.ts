@@ -22,6 +22,8 @@ export interface Outcome {
  * - It does all it can: one Service's failure is that Service's outcome and stops no other.
  * - After an error the Service is as it was, or partly as wanted, but never wrong: every prefix of the writes is safe
  *   for packets, and committing the same change again completes it.
+ * - A frontend may move from one Service to another: its new owner's change can come before the old owner's, in the same
+ *   commit or an earlier one. The new owner takes it over by its write; the old one then leaves it alone.
  * - `prune` removes what is in the kernel and not in `keep`; called once, after the first commit of everything.
  */
 export interface Engine {

@@ -9,6 +9,8 @@ export interface SourceProblem {
   /** Where: `shop.yaml:12`, or `Service shop/web`. */
   readonly where: string;
   readonly message: string;
+  /** Is there something to do about it? `info`: harmless, only worth knowing. Absent: `warning`. */
+  readonly severity?: 'info' | 'warning';
 }
 
 /**

@@ -354,7 +354,7 @@ enum pl_reason {
 	PL_FLOW_TABLE_FULL,		/* a confirmed flow had to stay in `opening` */
 	PL_FLOW_COLLISION,		/* another endpoint, or source port, was taken */
 	PL_FLOW_RESELECTED,		/* a UDP flow's backend was gone */
-	PL_SOCKET_TABLE_FULL,		/* a socket was left to the packet path */
+	PL_SOCKET_TABLE_FULL,		/* no entry: TCP served without, UDP left to packets */
 	PL_REASON_MAX,
 };
 

@@ -8,6 +8,7 @@
 #define PORTOLAN_MAPS_H
 
 #include "abi.h"
+#include "anchor.h"
 
 /*
  * Hashes that user space writes are allocated element by element, so that a

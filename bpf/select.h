@@ -48,6 +48,7 @@ PL_INLINE int pl_slot_read(const struct pl_frontend *fe, __u32 set, __u32 index,
 	choice->addr = slot->addr;
 	choice->port = slot->port;
 	choice->endpoint_flags = slot->flags;
+	barrier();	/* the owner is read last: it vouches for what was read before */
 	if (slot->set != set || slot->service != fe->service)
 		return -1;
 	return 0;
@@ -61,9 +62,14 @@ PL_INLINE int pl_affine_slot(const struct pl_frontend *fe, __u32 set,
 	struct pl_member_key key = { .set = set };
 	struct pl_member *member;
 	struct pl_affinity *last;
+	__s64 age;
 
 	last = bpf_map_lookup_elem(&affinity, client);
-	if (!last || pl_now() - last->seen_ns > fe->affinity_s * PL_NSEC_PER_SEC)
+	if (!last)
+		return -1;
+	/* Signed: another CPU may have written it after we read the clock. */
+	age = pl_now() - last->seen_ns;
+	if (age > (__s64)(fe->affinity_s * PL_NSEC_PER_SEC))
 		return -1;
 	key.addr = last->addr;
 	key.port = last->port;

@@ -110,14 +110,17 @@ export interface SocketToDestroy {
 
 /** rtnetlink: dumps and notifications, as raw messages (struct nlmsghdr ...). */
 export interface RouteSocket {
-  /** Asks for a dump; its messages come through `onMessages`, ended by NLMSG_DONE. */
+  /**
+   * Asks for a dump; its messages come through `onMessages`, ended by NLMSG_DONE. Several requests are done one after the
+   * other; one that is still waiting is not doubled. Messages with NLM_F_DUMP_INTR (0x10): things changed meanwhile, ask again.
+   */
   requestDump(messageType: 'links' | 'addresses'): void;
   close(): void;
 }
 
 /**
- * The kernel, as far as Portolan touches it from user space. Every method throws NativeError. File descriptors are plain
- * numbers, close-on-exec, and the caller's to close.
+ * The kernel, as far as Portolan touches it from user space. Every method throws NativeError, and TypeError or RangeError
+ * for an argument that is none. File descriptors are plain numbers, close-on-exec, and the caller's to close (closeFd).
  */
 export interface Native {
   readonly possibleCpus: number;
@@ -150,15 +153,19 @@ export interface Native {
   pin(fd: number, path: string): void;
   /** @returns -1 where nothing is pinned there. */
   getPinned(path: string): number;
+  /** Closes a descriptor that this library gave; any other is EBADF. */
   closeFd(fd: number): void;
-  /** BPF_PROG_TEST_RUN. */
+  /** BPF_PROG_TEST_RUN. A tc program always has a context (struct __sk_buff, 192 bytes; zeros unless given). */
   programRun(programFd: number, packet: Bytes, options?: { repeat?: number; context?: Bytes }): ProgramRun;
 
   /** Cookie of a network namespace; without a path that of this process. 0n where the kernel has none to give. */
   netnsCookie(path?: string): bigint;
   /** Destroys sockets inside the network namespace at `path`. @returns how many were there and are gone. */
   destroySockets(netnsPath: string, sockets: readonly SocketToDestroy[]): Promise<number>;
-  /** rtnetlink of this process's network namespace; follows links and addresses. */
+  /**
+   * rtnetlink of this process's network namespace; follows links and addresses. An empty array means that messages were
+   * lost (ENOBUFS): ask for both dumps again.
+   */
   openRoute(onMessages: (messages: Bytes) => void): RouteSocket;
   /** flock(LOCK_EX | LOCK_NB) on a file or directory. @returns -1 where another process has it; else the fd that holds it. */
   lock(path: string): number;

@@ -43,7 +43,7 @@ $(NATIVE_LIBRARY): $(NATIVE_SOURCES) $(wildcard native/*.h) native/portolan.map
 	$(Q)mkdir -p $(BUILD)
 	$(Q)$(CC) $(NATIVE_CFLAGS) -shared -Wl,--version-script=native/portolan.map -o $@ $(NATIVE_SOURCES) -lbpf -lelf -lz
 
-$(PEER): lab/peer.c
+$(PEER): lab/peer.c $(wildcard lab/peer/*.h)
 	$(Q)mkdir -p $(BUILD)
 	$(Q)$(CC) -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -o $@ $< -lpthread
 

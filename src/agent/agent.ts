@@ -1,7 +1,7 @@
 // `portolan run`: wires the parts together, in the order in which nothing half done is ever visible.
 //
-//   check the machine → load programs (that makes or opens the maps) → adopt what is pinned → follow interfaces and the
-//   source until both are complete → write what differs, prune → only then attach the programs → look after flows
+//   check the machine → make or open the maps → adopt what is pinned → follow interfaces and the source until both are
+//   complete → load the programs → write what differs, prune → only then attach the programs → look after flows
 
 import type { Hooks } from '../dataplane/bpf/attach.js';
 import { Hooks as BpfHooks } from '../dataplane/bpf/attach.js';
@@ -37,10 +37,10 @@ export async function runAgent(config: Configuration): Promise<number> {
   checkMachine(native);
   const cgroup = config.hooks.socket ? findCgroup(native, config.cgroup) : '';
   if (preparePinFolder(native, config.pinFolder)) log.info({ pinFolder: config.pinFolder }, 'mounted bpffs');
-  lockPins(native, config.pinFolder);
+  const lock = lockPins(native, config.pinFolder);
   const source = createSource(config, { keepState: true });
   log.info({ node: config.nodeName, source: source.description, pinFolder: config.pinFolder }, 'starting');
-  const agent = await Agent.create({ native, config, log, cgroup });
+  const agent = await Agent.create({ native, config, log, cgroup, lock });
   const ended = agent.run(source);
   const signal = await Promise.race([stopSignal(), ended]);
   log.info({ signal }, 'stopping; the kernel goes on serving');
@@ -60,6 +60,8 @@ interface AgentParts {
   readonly log: Logger;
   /** "" where the socket hook is off. */
   readonly cgroup: string;
+  /** Descriptor that holds the lock on the pin folder. */
+  readonly lock: number;
 }
 
 class Agent {
@@ -75,8 +77,9 @@ class Agent {
   readonly #abort = new AbortController();
   readonly #hostNetns: bigint;
   #serving = false;
+  #lock: number;
 
-  /** Loads the programs with what the configuration alone says: that makes the maps, or opens those that are pinned. */
+  /** Opens the maps that are pinned, or makes them, and takes over what is in them. */
   static async create(parts: AgentParts): Promise<Agent> {
     const { native, config, log } = parts;
     const hostNetns = native.netnsCookie();
@@ -87,8 +90,7 @@ class Agent {
       note: (message) => log.warn(message),
     });
     const previous = programs.pinned();
-    const { sockDestroy } = native.features();
-    await programs.load(programSettings({ config, node: undefined, serviceRanges: [], hostNetns, sockDestroy }));
+    await programs.makeMaps();
     const agent = new Agent(parts, programs, hostNetns);
     await agent.#adopt(previous);
     return agent;
@@ -97,6 +99,7 @@ class Agent {
   private constructor(parts: AgentParts, programs: Programs, hostNetns: bigint) {
     const { native, config, log } = parts;
     this.#parts = parts;
+    this.#lock = parts.lock;
     this.#programs = programs;
     this.#hostNetns = hostNetns;
     this.#maps = openMaps(native, config.pinFolder);
@@ -220,6 +223,9 @@ class Agent {
   #repair(): void {
     const { native, config } = this.#parts;
     preparePinFolder(native, config.pinFolder);
+    // The lock is on the folder that is gone, or still on this one: either way it has to be taken anew.
+    native.closeFd(this.#lock);
+    this.#lock = lockPins(native, config.pinFolder);
     pinMaps(native, this.#maps, config.pinFolder);
     this.#attach();
   }

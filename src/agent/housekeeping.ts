@@ -57,7 +57,9 @@ export class Housekeeping {
     this.#namespaces = new NetworkNamespaces(options.native);
   }
 
+  /** Nothing once it was stopped: a signal may come while the first connections are being served. */
   start(): void {
+    if (this.#stopped) return;
     this.#every(PIN_CHECK_MS, 'looking after the pins', async () => this.#checkPins());
     this.#every(REASON_CHECK_MS, 'reading the counters', async () => this.#checkReasons());
     this.#every(SOCKET_CHECK_MS, 'forgetting dead sockets', async () => {

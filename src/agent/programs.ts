@@ -4,7 +4,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { LAYOUT_VERSION, type Settings } from '../abi/layout.gen.js';
 import { SOCKET_PROGRAMS, type SocketPrograms, TC_PROGRAMS, type TcPrograms } from '../dataplane/bpf/attach.js';
-import { type LoadedPrograms, loadPrograms } from '../dataplane/bpf/load.js';
+import { closePrograms, type LoadedPrograms, loadPrograms, makeMaps } from '../dataplane/bpf/load.js';
 import { versionFolder } from '../dataplane/bpf/pins.js';
 import type { Native } from '../native/api.js';
 import { sameSettings } from './settings.js';
@@ -54,11 +54,17 @@ export class Programs {
     return undefined;
   }
 
+  /** Makes the maps that are missing; no program yet. */
+  async makeMaps(): Promise<void> {
+    const { native, pinFolder, mapSizes, note } = this.#options;
+    await makeMaps(native, { pinFolder, mapSizes, note });
+  }
+
   /** Loads with these settings, unless that is what is loaded. @returns whether the programs are new */
   async load(settings: Settings): Promise<boolean> {
     if (this.#settings !== undefined && sameSettings(this.#settings, settings)) return false;
-    const { native, pinFolder, mapSizes, note } = this.#options;
-    const loaded = await loadPrograms(native, { pinFolder, settings, mapSizes, note });
+    const { native, pinFolder } = this.#options;
+    const loaded = await loadPrograms(native, { pinFolder, settings });
     this.#close();
     this.#loaded = loaded;
     this.#settings = settings;
@@ -79,7 +85,7 @@ export class Programs {
 
   #close(): void {
     if (this.#loaded === undefined) return;
-    const { tc, sock } = this.#loaded;
-    for (const fd of [...Object.values(tc), ...Object.values(sock)]) this.#options.native.closeFd(fd);
+    closePrograms(this.#options.native, this.#loaded.tc);
+    closePrograms(this.#options.native, this.#loaded.sock);
   }
 }

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 PACKAGES=(
 	clang libbpf-dev libelf-dev zlib1g-dev linux-libc-dev gcc libc6-dev make bpftool
-	iproute2 nftables iptables conntrack procps util-linux openssl iputils-ping tcpdump
+	iproute2 nftables iptables conntrack procps util-linux openssl iputils-ping tcpdump ethtool
 	busybox-static kmod cpio xz-utils zstd lz4 ca-certificates
 )
 case "$(uname -m)" in

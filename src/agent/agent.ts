@@ -13,6 +13,7 @@ import type { Node } from '../model/node.js';
 import type { RoundResult } from '../reconcile/reconciler.js';
 import type { Source } from '../sources/source.js';
 import { findCgroup } from './cgroup.js';
+import { CgroupWatch } from './cgroup-watch.js';
 import type { Configuration } from './config.js';
 import { Controller } from './controller.js';
 import { DeviceManager } from './device-manager.js';
@@ -104,6 +105,8 @@ class Agent {
     this.#hostNetns = hostNetns;
     this.#maps = openMaps(native, config.pinFolder);
     this.#hooks = new BpfHooks({ native, pinFolder: config.pinFolder, tcAttach: config.hooks.tcAttach });
+    const attach = (): void => this.#attach();
+    const cgroupWatch = parts.cgroup === '' ? undefined : new CgroupWatch({ ...parts, hooks: this.#hooks, attach });
     this.#housekeeping = new Housekeeping({
       native,
       maps: this.#maps,
@@ -113,6 +116,7 @@ class Agent {
       now,
       nowNs: () => Number(monotonicNs()),
       repair: () => this.#repair(),
+      checkCgroup: () => cgroupWatch?.check(),
     });
     this.#engine = new BpfEngine({
       native,
@@ -232,7 +236,7 @@ class Agent {
 
   async #installNetfilter(): Promise<void> {
     const { config, log } = this.#parts;
-    const { inPlace, problems } = await installNetfilter(config.masqueradeMark);
+    const { inPlace, problems } = await installNetfilter(config.masqueradeMark, config.nodePortRange);
     log.info({ rules: inPlace }, 'netfilter rules are in place');
     for (const problem of problems) log.error(`netfilter: ${problem}`);
   }

@@ -12,7 +12,7 @@ const CGROUP2_SUPER_MAGIC = 0x63677270;
  */
 export function findCgroup(native: Native, configured: string): string {
   if (configured !== '') {
-    if (filesystemType(native, configured) === CGROUP2_SUPER_MAGIC) return configured;
+    if (isCgroup2(native, configured)) return configured;
     throw new Refusal(`cgroup ${configured} is not a cgroup v2 folder; leave it out to find the root, or mount cgroup2`);
   }
   for (const line of readFileSync('/proc/mounts', 'utf8').split('\n')) {
@@ -24,10 +24,11 @@ export function findCgroup(native: Native, configured: string): string {
   );
 }
 
-function filesystemType(native: Native, path: string): number {
+/** Is there a folder of a cgroup v2 hierarchy at `path`? */
+export function isCgroup2(native: Native, path: string): boolean {
   try {
-    return native.filesystemType(path);
+    return native.filesystemType(path) === CGROUP2_SUPER_MAGIC;
   } catch {
-    return 0;
+    return false;
   }
 }

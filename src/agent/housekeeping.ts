@@ -25,6 +25,8 @@ export interface HousekeepingOptions {
   readonly nowNs: () => number;
   /** Pins and attaches everything anew. */
   readonly repair: () => void;
+  /** Looks after the cgroup of the socket hook. */
+  readonly checkCgroup: () => void;
 }
 
 const PIN_CHECK_MS = 2000;
@@ -61,6 +63,7 @@ export class Housekeeping {
   start(): void {
     if (this.#stopped) return;
     this.#every(PIN_CHECK_MS, 'looking after the pins', async () => this.#checkPins());
+    this.#every(PIN_CHECK_MS, 'looking after the cgroup', async () => this.#options.checkCgroup());
     this.#every(REASON_CHECK_MS, 'reading the counters', async () => this.#checkReasons());
     this.#every(SOCKET_CHECK_MS, 'forgetting dead sockets', async () => {
       await forgetDeadSockets(this.#options.maps, undefined, this.#options.nowNs());

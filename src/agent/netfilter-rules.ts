@@ -5,15 +5,41 @@
 export const NFT_TABLE = 'portolan';
 export const FORWARD_CHAIN = 'PORTOLAN-FORWARD';
 
+/**
+ * Ports that masqueraded flows get: above the node ports (30000-32767), because a reply to a node port of ours would be taken
+ * for a client of that Service before netfilter could see whose it is.
+ */
+const MASQUERADE_PORTS = '32768-65535';
+
 const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`;
+
+/** Ports, both ends included. */
+export interface PortRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The API server's default (--service-node-port-range). */
+const NODE_PORTS: PortRange = { from: 30_000, to: 32_767 };
+
+/**
+ * The ports that masqueraded flows may come from: no node ports. The answer to such a port arrives at one of this node's
+ * addresses before netfilter knows it again, and would be taken for somebody who asks the node port's Service.
+ */
+export function masqueradePorts({ from, to }: PortRange): PortRange {
+  const below = { from: 1024, to: from - 1 };
+  const above = { from: to + 1, to: 65_535 };
+  return above.to - above.from >= below.to - below.from ? above : below;
+}
 
 /**
  * For `nft -f -`. Flushes and refills our chains in one transaction and never deletes them: as long as the masquerade
  * rule stands, nf_nat and conntrack stay registered, and flows that netfilter has translated live on.
  * @param mark the masquerade mark, one bit
  */
-export function nftRules(mark: number): string {
+export function nftRules(mark: number, nodePorts: PortRange = NODE_PORTS): string {
   const bit = hex(mark);
+  const { from, to } = masqueradePorts(nodePorts);
   // The mark goes after NAT (srcnat is 100), or an overlay's outer packet would inherit it and be masqueraded again.
   return `table inet ${NFT_TABLE} {
   chain postrouting { type nat hook postrouting priority 100; policy accept; }
@@ -21,7 +47,7 @@ export function nftRules(mark: number): string {
 }
 flush chain inet ${NFT_TABLE} postrouting
 flush chain inet ${NFT_TABLE} clear-mark
-add rule inet ${NFT_TABLE} postrouting meta mark and ${bit} == ${bit} counter masquerade fully-random
+add rule inet ${NFT_TABLE} postrouting meta mark and ${bit} == ${bit} meta l4proto { tcp, udp, sctp } counter masquerade to :${from}-${to} fully-random
 add rule inet ${NFT_TABLE} clear-mark meta mark and ${bit} == ${bit} meta mark set meta mark and ${hex(~mark)}
 `;
 }

@@ -2,7 +2,14 @@
 
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { FORWARD_CHAIN, FORWARD_JUMP, forwardRules, nftCleanup, nftRules } from './netfilter-rules.js';
+import {
+  FORWARD_CHAIN,
+  FORWARD_JUMP,
+  forwardRules,
+  nftCleanup,
+  nftRules,
+  type PortRange,
+} from './netfilter-rules.js';
 
 /** What came of it, for the log: what is in place, and what is missing with the reason. */
 export interface NetfilterState {
@@ -16,10 +23,10 @@ interface Ran {
 }
 
 /** @param mark the masquerade mark, one bit */
-export async function installNetfilter(mark: number): Promise<NetfilterState> {
+export async function installNetfilter(mark: number, nodePorts: PortRange): Promise<NetfilterState> {
   const inPlace: string[] = [];
   const problems: string[] = [];
-  const nft = await run('nft', ['-f', '-'], nftRules(mark));
+  const nft = await run('nft', ['-f', '-'], nftRules(mark, nodePorts));
   if (nft.code === 0) inPlace.push('nft table inet portolan: masquerade');
   else problems.push(`masquerading needs nft (package nftables): ${nft.output}`);
   for (const variant of await iptablesVariants()) {

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, test } from 'vitest';
 import { packInitramfs } from './initramfs.js';
 import { fetchKernel } from './kernel.js';
 
@@ -39,10 +39,11 @@ function boot(image: string, initramfs: string): Promise<string> {
   });
 }
 
-describe.each(SERIES)('Linux %s', (series) => {
+// Emulation is one thread: two guests at a time use two cores.
+describe.concurrent.each(SERIES)('Linux %s', (series) => {
   test(
     'loads, attaches and serves the root cgroup and the uplink',
-    async ({ skip }) => {
+    async ({ skip, expect }) => {
       const kernel = fetchKernel(series);
       if (kernel === undefined) return skip(`the archive of this machine has no cloud kernel of the ${series} series`);
       const initramfs = packInitramfs(kernel, [`${GUEST}/init`, `${GUEST}/machine.sh`]);

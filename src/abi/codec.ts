@@ -71,9 +71,11 @@ export function writeZeros(view: DataView, offset: number, size: number): void {
   for (let i = 0; i < size; i++) view.setUint8(offset + i, 0);
 }
 
+const ENCODER = new TextEncoder();
+
 /** char[size]: UTF-8 with at least one NUL after it. */
 export function writeText(view: DataView, offset: number, value: string, size: number, field: string): void {
-  const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : undefined;
+  const bytes = typeof value === 'string' ? ENCODER.encode(value) : undefined;
   if (!bytes || bytes.length >= size || bytes.includes(0)) {
     throw new RangeError(
       `${field} must be text of at most ${size - 1} bytes without NUL, not ${JSON.stringify(value)}`,

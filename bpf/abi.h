@@ -242,6 +242,18 @@ struct pl_flow {
 	__u8 pad;
 };
 
+/*
+ * reply_gate: ARRAY of 1. By a hash of address and port: has this endpoint ever
+ * been chosen? What comes from any other is no reply, and needs no look at the
+ * flows. Set before the flow's entries are made, never cleared: a byte too many
+ * costs a lookup, one too few would lose replies.
+ */
+#define PL_REPLY_GATE_SIZE 65536
+
+struct pl_reply_gate {
+	__u8 chosen[PL_REPLY_GATE_SIZE];
+};
+
 /* affinity: LRU_HASH. */
 enum pl_client_type {
 	PL_CLIENT_ADDR,		/* packet path: the source address */
@@ -402,6 +414,7 @@ PL_SIZE(pl_source_key, 24);
 PL_SIZE(pl_meta, 24);
 PL_SIZE(pl_flow_key, 40);
 PL_SIZE(pl_flow, 48);
+PL_SIZE(pl_reply_gate, PL_REPLY_GATE_SIZE);
 PL_SIZE(pl_affinity_key, 24);
 PL_SIZE(pl_affinity, 32);
 PL_SIZE(pl_socket, 64);

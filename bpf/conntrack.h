@@ -194,6 +194,33 @@ PL_INLINE bool pl_flow_is_own(const struct pl_flow *reply, const struct pl_flow_
 	       pl_addr_equal(&reply->nat_addr, &key->dst);
 }
 
+/* The byte of the reply gate for an endpoint; NULL never happens. */
+PL_INLINE __u8 *pl_reply_gate(const struct pl_addr *addr, __be16 port)
+{
+	__u32 zero = 0, hash = port;
+	struct pl_reply_gate *gate = bpf_map_lookup_elem(&reply_gate, &zero);
+
+	for (int i = 0; i < 4; i++)
+		hash = (hash ^ pl_addr_word(addr, i)) * 2654435761u;
+	return gate ? &gate->chosen[hash >> 16] : NULL;
+}
+
+/* May a packet from this endpoint be a reply? No says that it surely is none. */
+PL_INLINE bool pl_may_be_reply(const struct pl_packet *packet)
+{
+	const __u8 *chosen = pl_reply_gate(&packet->tuple.src, packet->tuple.sport);
+
+	return !chosen || *chosen;
+}
+
+PL_INLINE void pl_expect_replies(const struct pl_flow *flow)
+{
+	__u8 *chosen = pl_reply_gate(&flow->nat_addr, flow->nat_port);
+
+	if (chosen && !*chosen)
+		*chosen = 1;
+}
+
 /*
  * Makes the two entries of a new flow, the reply one first: it is the one that
  * another flow may hold already. Two first packets of one flow at the same time
@@ -217,6 +244,7 @@ static __noinline int pl_flow_open(const struct pl_flow_key *key, const struct p
 		bpf_map_delete_elem(&flows, &reply_key);
 	}
 	pl_reply_flow(key, flow, reply);
+	pl_expect_replies(flow);
 	if (bpf_map_update_elem(&opening, &reply_key, reply, BPF_NOEXIST)) {
 		held = pl_opening_find(&reply_key);
 		if (held && pl_flow_holds(held, false) && !pl_flow_is_own(held, key))

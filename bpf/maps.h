@@ -79,6 +79,13 @@ struct {
  */
 PL_HASH(flows, struct pl_flow_key, struct pl_flow, 524288);
 PL_LRU(opening, struct pl_flow_key, struct pl_flow, 65536);
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pl_reply_gate);
+} reply_gate SEC(".maps");
+
 PL_LRU(affinity, struct pl_affinity_key, struct pl_affinity, 65536);
 PL_HASH(sockets, __u64, struct pl_socket, 262144);
 PL_LRU(peers, struct pl_peer_key, struct pl_peer, 65536);

@@ -57,7 +57,9 @@ PL_INLINE enum pl_reason pl_reply_translate(struct __sk_buff *skb, struct pl_pac
 	struct pl_flow *flow = NULL;
 
 	/* A later fragment whose first one was no reply of ours is none either. */
-	if (packet->fragment != PL_FRAGMENT_LATER || !pl_fragment_follow(packet))
+	if (packet->fragment == PL_FRAGMENT_LATER && pl_fragment_follow(packet))
+		return pl_reply_leak(packet);
+	if (pl_may_be_reply(packet))
 		flow = pl_flow_find(&packet->tuple).flow;
 	if (!flow || !(flow->flags & PL_FLOW_REPLY))
 		return pl_reply_leak(packet);

@@ -627,6 +627,25 @@ export function readFlow(view: DataView, offset: number): Flow {
 
 export const flowCodec: Codec<Flow> = { size: 48, write: writeFlow, read: readFlow };
 
+/** struct pl_reply_gate, 65536 bytes */
+export interface ReplyGate {
+  readonly chosen: Uint8Array<ArrayBuffer>;
+}
+
+export const REPLY_GATE_SIZE = 65536;
+
+export function writeReplyGate(view: DataView, offset: number, value: ReplyGate): void {
+  writeBytes(view, offset, value.chosen, 65536, 'ReplyGate.chosen');
+}
+
+export function readReplyGate(view: DataView, offset: number): ReplyGate {
+  return {
+    chosen: readBytes(view, offset, 65536),
+  };
+}
+
+export const replyGateCodec: Codec<ReplyGate> = { size: 65536, write: writeReplyGate, read: readReplyGate };
+
 /** struct pl_affinity_key, 24 bytes */
 export interface AffinityKey {
   readonly service: number;
@@ -922,6 +941,7 @@ export interface Maps {
   readonly reasons: MapDefinition<number, bigint>;
   readonly flows: MapDefinition<FlowKey, Flow>;
   readonly opening: MapDefinition<FlowKey, Flow>;
+  readonly reply_gate: MapDefinition<number, ReplyGate>;
   readonly affinity: MapDefinition<AffinityKey, Affinity>;
   readonly sockets: MapDefinition<bigint, Socket>;
   readonly peers: MapDefinition<PeerKey, Peer>;
@@ -1058,6 +1078,15 @@ export const MAPS: Maps = {
     key: flowKeyCodec,
     value: flowCodec,
   },
+  reply_gate: {
+    type: 2,
+    flags: 0,
+    maxEntries: 1,
+    keySize: 4,
+    valueSize: 65536,
+    key: U32,
+    value: replyGateCodec,
+  },
   affinity: {
     type: 9,
     flags: 0,
@@ -1123,6 +1152,7 @@ export const LAYOUT: readonly string[] = [
   'map opening type=9 flags=0 key=pl_flow_key value=pl_flow',
   'map peers type=9 flags=0 key=pl_peer_key value=pl_peer',
   'map reasons type=6 flags=0 key=u32 value=u64',
+  'map reply_gate type=2 flags=0 key=u32 value=pl_reply_gate',
   'map service_stats type=5 flags=1 key=u32 value=pl_service_stats',
   'map services type=1 flags=1 key=u32 value=pl_service',
   'map slots type=1 flags=1 key=pl_slot_key value=pl_slot',
@@ -1148,6 +1178,7 @@ export const LAYOUT: readonly string[] = [
   'struct pl_peer 32 seen_ns:u64@0 addr:pl_addr@8 port:be16@24 pad:bytes[2]@26 service:u32@28',
   'struct pl_peer_key 32 cookie:u64@0 addr:pl_addr@8 port:be16@24 direction:u8@26 pad:bytes[5]@27',
   'struct pl_range 32 addr:pl_addr@0 mask:pl_addr@16',
+  'struct pl_reply_gate 65536 chosen:bytes[65536]@0',
   'struct pl_service 196 namespace:text[64]@0 name:text[64]@64 port_name:text[64]@128 proto:u8@192 family:u8@193 pad:bytes[2]@194',
   'struct pl_service_stats 40 served:u64[3]@0 rejected:u64@24 dropped:u64@32',
   'struct pl_settings 416 host_netns:u64@0 flags:u32@8 masquerade_mark:u32@12 reject_per_second:u32@16 service_range_count:u32@20 pod_range_count:u32@24 pad:u32@28 service_ranges:pl_range[8]@32 pod_ranges:pl_range[4]@288',
@@ -1159,4 +1190,4 @@ export const LAYOUT: readonly string[] = [
 ];
 
 /** 64 bits, in hexadecimal: what struct pl_meta keeps. */
-export const LAYOUT_HASH = 'eb5b9da047bbddb7';
+export const LAYOUT_HASH = '95bc2ac0941e043c';

@@ -27,6 +27,9 @@ async function cleanUp(): Promise<void> {
 /** client (10.244.1.5) - node - backend (10.244.2.7), routed, both families; ours is on the node's end of the client's veth. */
 async function standUp(): Promise<void> {
   for (const place of NAMESPACES) await must(['ip', 'netns', 'add', `${PREFIX}-${place}`]);
+  // Link-local addresses, too, are usable at once: the first IPv6 packet needs one to find its neighbour.
+  const noDad = ['net.ipv6.conf.all.accept_dad=0', 'net.ipv6.conf.default.accept_dad=0'];
+  for (const place of NAMESPACES) await must(inside(place, 'sysctl', '-qw', ...noDad));
   const forwarding = ['net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'];
   await must(inside('node', 'sysctl', '-qw', ...forwarding));
   for (const [place, net, host] of [

@@ -155,6 +155,8 @@ function planNode(
       'link set lo up',
       ...uplink(NODES[name]),
       `route add ${PARTNER.range} via ${OUTSIDE.v4}`,
+      // Both ends of a pod's veth alike: what is too large for the pod is told to its sender, not lost.
+      ...(options.underlay === 'vxlan' ? devices.map((device) => `link set ${device} mtu ${VXLAN_MTU}`) : []),
       ...(bridged ? bridgePods(devices) : routePods(pods, devices)),
       ...otherNode(name, options.underlay),
     ],

@@ -152,7 +152,7 @@ class Agent {
   async run(source: Source): Promise<string> {
     const { config, log } = this.#parts;
     if (config.netfilter) await this.#installNetfilter();
-    this.#excludeNamespaces();
+    await this.#excludeNamespaces();
     await this.#interfaces.synced;
     // Once more, now that every bridge has a name: a port may have been told before its bridge.
     if (config.hooks.tc) for (const link of this.#interfaces.links()) this.#devices.link(link);
@@ -241,15 +241,20 @@ class Agent {
     for (const problem of problems) log.error(`netfilter: ${problem}`);
   }
 
-  #excludeNamespaces(): void {
+  /** The map outlives the agent: what an earlier configuration excluded is served again. */
+  async #excludeNamespaces(): Promise<void> {
     const { native, config, log } = this.#parts;
+    const cookies = new Set<bigint>();
     for (const path of config.hooks.excludeNetworkNamespaces) {
       try {
-        this.#maps.excluded_netns.set(native.netnsCookie(path), { reason: 1 });
+        cookies.add(native.netnsCookie(path));
       } catch (error) {
         log.error({ path }, `hooks.excludeNetworkNamespaces: ${(error as Error).message}`);
       }
     }
+    const { excluded_netns } = this.#maps;
+    for (const cookie of cookies) excluded_netns.set(cookie, { reason: 1 });
+    for (const [cookie] of await excluded_netns.dump()) if (!cookies.has(cookie)) excluded_netns.delete(cookie);
   }
 
   #tellAddresses(): void {

@@ -13,7 +13,9 @@ const CGROUP2_SUPER_MAGIC = 0x63677270;
 export function findCgroup(native: Native, configured: string): string {
   if (configured !== '') {
     if (isCgroup2(native, configured)) return configured;
-    throw new Refusal(`cgroup ${configured} is not a cgroup v2 folder; leave it out to find the root, or mount cgroup2`);
+    throw new Refusal(
+      `cgroup ${configured} is not a cgroup v2 folder; leave it out to find the root, or mount cgroup2`,
+    );
   }
   for (const line of readFileSync('/proc/mounts', 'utf8').split('\n')) {
     const [, path, type] = line.split(' ');

@@ -126,9 +126,12 @@ export class Controller implements SourceSink {
     this.#scheduled = false;
     if (this.#stopped) return;
     try {
-      await this.#updateFacts();
+      // Programs load in another thread, beside what this one does meanwhile.
+      const facts = this.#updateFacts();
+      facts.catch(() => undefined);
       this.#compile();
       const result = await this.#reconciler.apply();
+      await facts;
       this.#report(result);
       this.#planRetry(result.nextRetryAt);
       this.#firstRound?.(result);
@@ -147,7 +150,12 @@ export class Controller implements SourceSink {
     const { config } = this.#options;
     const context = compileContext({ node: this.#store.node, interfaces: this.#interfaces, config });
     if (this.#context === undefined || !sameContext(this.#context, context)) this.#context = context;
-    await this.#options.onNodeFacts(this.#store.node, this.#store.serviceRanges);
+    try {
+      await this.#options.onNodeFacts(this.#store.node, this.#store.serviceRanges);
+    } catch (error) {
+      this.#factsChanged = true;
+      throw error;
+    }
   }
 
   #compile(): void {

@@ -33,7 +33,7 @@ const PIN_CHECK_MS = 2000;
 const FIRST_SWEEP_MS = 5000;
 const RETRY_SWEEP_MS = 10_000;
 const SOCKET_CHECK_MS = 300_000;
-const REASON_CHECK_MS = 10_000;
+const REASON_CHECK_MS = 5000;
 /** Reasons that somebody must act on: a table is too small, or a program met what it must not meet. */
 const ALARMS: readonly number[] = [
   Reason.DROP_TABLE_FULL,
@@ -64,6 +64,8 @@ export class Housekeeping {
     if (this.#stopped) return;
     this.#every(PIN_CHECK_MS, 'looking after the pins', async () => this.#checkPins());
     this.#every(PIN_CHECK_MS, 'looking after the cgroup', async () => this.#options.checkCgroup());
+    // Now, too: what is counted from here on is news.
+    void this.#attempt('reading the counters', async () => this.#checkReasons());
     this.#every(REASON_CHECK_MS, 'reading the counters', async () => this.#checkReasons());
     this.#every(SOCKET_CHECK_MS, 'forgetting dead sockets', async () => {
       await forgetDeadSockets(this.#options.maps, undefined, this.#options.nowNs());

@@ -5,12 +5,6 @@
 export const NFT_TABLE = 'portolan';
 export const FORWARD_CHAIN = 'PORTOLAN-FORWARD';
 
-/**
- * Ports that masqueraded flows get: above the node ports (30000-32767), because a reply to a node port of ours would be taken
- * for a client of that Service before netfilter could see whose it is.
- */
-const MASQUERADE_PORTS = '32768-65535';
-
 const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`;
 
 /** Ports, both ends included. */

@@ -252,6 +252,6 @@ function podIndexes(pods: readonly PodObject[], before: ClusterMemo['pods']): Cl
 
 function missingNode(nodeName: string, { nodes }: MergedObjects): SourceProblem {
   const names = nodes.slice(0, 5).map(({ name }) => name);
-  const message = `the folder has no Node of this name (it has ${names.join(', ')}${nodes.length > 5 ? ', ...' : ''})`;
-  return { where: `Node ${nodeName}`, message, severity: 'info' };
+  const message = `the folder has no Node of this name (it has ${names.join(', ')}${nodes.length > 5 ? ', ...' : ''}): endpoints on this node, its zone and its pod range are not known as such; --node-name says which it is`;
+  return { where: `Node ${nodeName}`, message, severity: 'warning' };
 }

@@ -135,13 +135,16 @@ function asManifest(draft: Draft, { value, at, chunk, root }: Value): Manifest |
   }
 }
 
+/** EndpointSlice, namespace and name at their longest, with what stands between them. */
+const LONGEST_KEY = 340;
+
 function loadObject(draft: Draft, manifest: Manifest): void {
   const { fields, at } = manifest;
   const kind = fields.kind as string;
   const reader = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined;
   if (!reader || !sameGroup(fields, reader.group)) {
     const { namespace, name } = looseIdentity(fields);
-    draft.unused.push({ kind: kindLabel(fields), name: namespace ? `${namespace}/${name}` : name, at });
+    draft.unused.push({ kind: brief(kindLabel(fields)), name: brief(namespace ? `${namespace}/${name}` : name), at });
     return;
   }
   try {
@@ -160,7 +163,7 @@ function fail(draft: Draft, manifest: Manifest, error: unknown): void {
   if (known) draft.broken.push(objectKey(identity));
   else draft.unreadable = true;
   const message = error.path === '' ? error.complaint : error.message;
-  note(draft, manifest, known ? `${objectKey(identity)}: ${message}` : message, error.path);
+  note(draft, manifest, known ? `${brief(objectKey(identity))}: ${message}` : message, error.path);
 }
 
 function note(
@@ -207,7 +210,12 @@ function ignore(manifest: Manifest, draft: Draft, why: string): undefined {
 
 /** A part of an object was left out of it; the rest is used. */
 function notePart(manifest: Manifest, draft: Draft, problem: string): void {
-  note(draft, manifest, `${objectKey(looseIdentity(manifest.fields))}: ${problem}`, complaint(problem).path);
+  note(draft, manifest, `${brief(objectKey(looseIdentity(manifest.fields)))}: ${problem}`, complaint(problem).path);
+}
+
+/** What is longer than any valid name, for messages: a log line must not grow with the garbage that it is about. */
+function brief(text: string): string {
+  return text.length > LONGEST_KEY ? `${text.slice(0, 57)}...` : text;
 }
 
 /** What an object calls itself, as far as that can be read. */

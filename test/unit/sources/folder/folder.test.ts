@@ -151,7 +151,7 @@ subsets: [{ addresses: [{ ip: ${ip} }, { ip: 'fd00::1' }], notReadyAddresses: [{
     });
     const { problems } = await load(folder);
     expect(problems.map(({ where, severity }) => `${where} ${severity}`).sort()).toEqual([
-      'Node node-a info',
+      'Node node-a warning',
       'a.yaml:1:1 info',
       'a.yaml:5:1 info',
     ]);

@@ -142,6 +142,8 @@ export class Reconciler {
   #succeed({ name, plan }: Change): ServiceName {
     this.#delta.committed(name, plan);
     this.#retries.forget(name);
+    // A Service that is gone makes room in maps that were full.
+    if (plan === undefined) this.#retries.startOver();
     return name;
   }
 

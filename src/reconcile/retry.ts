@@ -44,6 +44,11 @@ export class Retries {
     if (waiting !== undefined) this.#waiting.set(name, { ...waiting, dueAt: 0 });
   }
 
+  /** What they failed on may be no more: all are due at once, and wait as after a first failure if they fail again. */
+  startOver(): void {
+    for (const name of this.#waiting.keys()) this.#waiting.set(name, { failures: 0, dueAt: 0 });
+  }
+
   forget(name: string): void {
     this.#waiting.delete(name);
   }

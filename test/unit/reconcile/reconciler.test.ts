@@ -233,6 +233,24 @@ describe('a write that fails', () => {
     expectServed(engine, [newer]);
   });
 
+  test('a Service that goes makes room: those that failed are tried again soon', async () => {
+    const { engine, clock, reconciler } = setUp();
+    engine.failService('shop/b');
+    reconciler.update(a);
+    reconciler.update(b);
+    for (let i = 0; i < 12; i++) {
+      await reconciler.apply();
+      clock.now += 60_001;
+    }
+    await reconciler.apply();
+    clock.now += 1;
+    engine.heal();
+    reconciler.remove('shop/a');
+    const result = await reconciler.apply();
+    expect(result.nextRetryAt).toBeLessThanOrEqual(clock.now);
+    expect((await reconciler.apply()).committed).toEqual(['shop/b']);
+  });
+
   test('half way is completed, also when the Service goes meanwhile or goes back', async () => {
     for (const next of ['same', 'removed', 'back'] as const) {
       const { engine, reconciler } = setUp();

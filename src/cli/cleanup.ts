@@ -10,7 +10,9 @@ interface CleanupOptions {
 /** `portolan cleanup`. */
 export function cleanupCommand(): Command {
   return new Command('cleanup')
-    .description('takes every trace away: programs, links, maps, netfilter rules; Services are not served any more')
+    .description(
+      'takes every trace away: programs, links, maps, netfilter rules; Services are not served any more',
+    )
     .option('--config <file>', 'configuration file (YAML): for its pin folder')
     .option('--pin-folder <dir>', 'where maps and links are pinned')
     .addHelpText('after', HELP)
@@ -18,7 +20,8 @@ export function cleanupCommand(): Command {
       const config = loadConfiguration(options.config ?? '', { pinFolder: options.pinFolder });
       const removed = await cleanup(config);
       for (const line of removed) process.stdout.write(`removed ${line}\n`);
-      if (removed.length === 0) process.stdout.write(`nothing to remove: no pins under ${config.pinFolder}, no rules of ours\n`);
+      if (removed.length === 0)
+        process.stdout.write(`nothing to remove: no pins under ${config.pinFolder}, no rules of ours\n`);
     });
 }
 

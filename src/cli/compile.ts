@@ -15,10 +15,16 @@ interface CompileOptions extends OutputOptions {
 /** `portolan compile DIR --node NAME [-o json]`. */
 export function compileCommand(): Command {
   return new Command('compile')
-    .description('shows what would be programmed on a node: frontends, both endpoint lists, and why the rest is left out')
+    .description(
+      'shows what would be programmed on a node: frontends, both endpoint lists, and why the rest is left out',
+    )
     .argument('<dir>', 'a folder of manifests: Service, EndpointSlice, Endpoints, Pod, Node')
     .requiredOption('--node <name>', 'the node to compile for')
-    .option('--cluster-cidr <cidrs>', 'pod ranges, comma separated: without them nothing to a cluster IP is masqueraded', '')
+    .option(
+      '--cluster-cidr <cidrs>',
+      'pod ranges, comma separated: without them nothing to a cluster IP is masqueraded',
+      '',
+    )
     .addOption(outputOption())
     .addHelpText('after', HELP)
     .action(compile);
@@ -27,11 +33,13 @@ export function compileCommand(): Command {
 async function compile(folder: string, options: CompileOptions): Promise<void> {
   const clusterCIDRs = options.clusterCidr.split(',').filter((text) => text !== '');
   const config = configuration({ folder, nodeName: options.node, clusterCIDRs }, 'the command line');
-  const { plans, problems, node } = await compileOnce(createSource(config, { keepState: false }), config, undefined).catch(
-    (error: Error) => {
-      throw new Refusal(`cannot compile ${folder}: ${error.message}`);
-    },
-  );
+  const { plans, problems, node } = await compileOnce(
+    createSource(config, { keepState: false }),
+    config,
+    undefined,
+  ).catch((error: Error) => {
+    throw new Refusal(`cannot compile ${folder}: ${error.message}`);
+  });
   if (options.output === 'json') {
     const services = compileReportData(plans);
     process.stdout.write(`${JSON.stringify({ node: options.node, services, problems }, null, 2)}\n`);
@@ -40,7 +48,9 @@ async function compile(folder: string, options: CompileOptions): Promise<void> {
   process.stdout.write(`${compileReport(plans).join('\n')}\n`);
   for (const problem of problems) process.stderr.write(`${problemLine(problem)}\n`);
   if (node === undefined)
-    process.stderr.write(`note: there is no Node ${options.node} in ${folder}: no zone, no node ports, no local endpoints\n`);
+    process.stderr.write(
+      `note: there is no Node ${options.node} in ${folder}: no zone, no node ports, no local endpoints\n`,
+    );
 }
 
 function problemLine({ where, message, severity }: SourceProblem): string {

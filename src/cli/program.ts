@@ -13,11 +13,20 @@ import { versionCommand } from './version.js';
 /** @returns the exit code: 0 done, 1 refused or failed, 2 wrong usage, 3 another instance runs. */
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
   const program = new Command('portolan')
-    .description('Kubernetes Services in the kernel: an eBPF replacement for kube-proxy, with or without a cluster')
+    .description(
+      'Kubernetes Services in the kernel: an eBPF replacement for kube-proxy, with or without a cluster',
+    )
     .addHelpText('after', EXAMPLES)
     .showHelpAfterError('(portolan --help shows the commands)')
     .exitOverride();
-  for (const command of [runCommand, compileCommand, servicesCommand, dumpCommand, cleanupCommand, versionCommand])
+  for (const command of [
+    runCommand,
+    compileCommand,
+    servicesCommand,
+    dumpCommand,
+    cleanupCommand,
+    versionCommand,
+  ])
     program.addCommand(command().exitOverride());
   try {
     await program.parseAsync(argv, { from: 'user' });
@@ -37,7 +46,9 @@ function report(error: unknown): number {
     process.stderr.write(`portolan: ${error.message}\n${error.log === '' ? '' : `${error.log}\n`}`);
     return 1;
   }
-  process.stderr.write(`portolan: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.stderr.write(
+    `portolan: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
   return 1;
 }
 

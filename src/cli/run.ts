@@ -5,7 +5,9 @@ import { addSourceOptions, configurationFrom, type SourceOptions } from './optio
 /** `portolan run`. */
 export function runCommand(): Command {
   const command = new Command('run')
-    .description('serves Services on this node until it is told to stop; the kernel goes on serving after that')
+    .description(
+      'serves Services on this node until it is told to stop; the kernel goes on serving after that',
+    )
     .addHelpText('after', HELP)
     .action(async (options: SourceOptions) => {
       process.exitCode = await runAgent(configurationFrom(options));

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
-import { openPinned } from '../agent/kernel.js';
 import { REASON_NAMES } from '../abi/layout.gen.js';
+import { loadConfiguration } from '../agent/config.js';
+import { openPinned } from '../agent/kernel.js';
 import type { BpfMaps } from '../dataplane/bpf/maps.js';
 import { type KernelService, kernelServices } from '../dataplane/bpf/read.js';
-import { loadConfiguration } from '../agent/config.js';
 import { servicesTable } from '../observe/services-table.js';
 import { type OutputOptions, outputOption } from './options.js';
 
@@ -15,7 +15,9 @@ interface ServicesOptions extends OutputOptions {
 /** `portolan services`. */
 export function servicesCommand(): Command {
   return new Command('services')
-    .description('shows what the kernel serves now: frontends, endpoints, live flows, and which hook served how many')
+    .description(
+      'shows what the kernel serves now: frontends, endpoints, live flows, and which hook served how many',
+    )
     .argument('[name]', 'only Services whose namespace/name contains this', '')
     .option('--config <file>', 'configuration file (YAML): for its pin folder')
     .option('--pin-folder <dir>', 'where maps and links are pinned')

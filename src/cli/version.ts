@@ -15,7 +15,10 @@ export function versionCommand(): Command {
         layout: `v${LAYOUT_VERSION} ${LAYOUT_HASH}`,
       };
       if (options.output === 'json') process.stdout.write(`${JSON.stringify(facts, null, 2)}\n`);
-      else process.stdout.write(`portolan ${facts.portolan}\nnode     ${facts.node}\nlayout   ${facts.layout}\n`);
+      else
+        process.stdout.write(
+          `portolan ${facts.portolan}\nnode     ${facts.node}\nlayout   ${facts.layout}\n`,
+        );
     });
 }
 

@@ -2,7 +2,19 @@
 // is built, so that the guest depends on nothing outside.
 
 import { execFileSync, execSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Kernel } from './kernel.js';
@@ -12,7 +24,14 @@ const MODULES =
   'veth sch_ingress cls_bpf nf_tables nft_ct nft_chain_nat nft_masq nf_conntrack nft_compat xt_mark xt_conntrack xt_comment inet_diag udp_diag tcp_diag';
 const APPLETS =
   'sh mount umount cat echo ls mkdir sleep grep sed kill insmod poweroff ps seq wc rm test head tail awk cut dmesg chroot env';
-const TOOLS = ['/usr/sbin/ip', '/usr/sbin/nft', '/usr/sbin/xtables-nft-multi', '/usr/sbin/bpftool', '/usr/bin/nsenter', process.execPath];
+const TOOLS = [
+  '/usr/sbin/ip',
+  '/usr/sbin/nft',
+  '/usr/sbin/xtables-nft-multi',
+  '/usr/sbin/bpftool',
+  '/usr/bin/nsenter',
+  process.execPath,
+];
 /** Only loaded for kubeconfigs with plugins, and larger than all else together. */
 const LEFT_OUT = new Set(['@kubernetes/client-node']);
 
@@ -52,16 +71,21 @@ function packBusybox(root: string): void {
 function packModules(root: string, kernel: Kernel): void {
   const order: string[] = [];
   for (const module of MODULES.split(' ')) {
-    const lines = execSync(`modprobe -d ${kernel.root} -S ${kernel.release} --show-depends ${module} 2>/dev/null || true`, {
-      encoding: 'utf8',
-    });
+    const lines = execSync(
+      `modprobe -d ${kernel.root} -S ${kernel.release} --show-depends ${module} 2>/dev/null || true`,
+      {
+        encoding: 'utf8',
+      },
+    );
     for (const line of lines.split('\n')) {
       const path = /^insmod (\S+)/.exec(line)?.[1];
       if (path === undefined) continue;
       const name = basename(path).replace(/\.xz$/, '');
       if (order.includes(name)) continue;
       order.push(name);
-      const bytes = path.endsWith('.xz') ? execFileSync('xz', ['-dc', path], { maxBuffer: 1 << 28 }) : readFileSync(path);
+      const bytes = path.endsWith('.xz')
+        ? execFileSync('xz', ['-dc', path], { maxBuffer: 1 << 28 })
+        : readFileSync(path);
       writeFileSync(join(root, 'modules', name), bytes);
     }
   }
@@ -88,7 +112,9 @@ function packLibraries(root: string, path: string): void {
 
 /** iptables loads its matches from here. */
 function packXtables(root: string): void {
-  const folder = execSync('dirname $(find /usr/lib -name libxt_mark.so | head -1)', { encoding: 'utf8' }).trim();
+  const folder = execSync('dirname $(find /usr/lib -name libxt_mark.so | head -1)', {
+    encoding: 'utf8',
+  }).trim();
   mkdirSync(join(root, folder), { recursive: true });
   for (const name of ['libxt_mark.so', 'libxt_conntrack.so', 'libxt_comment.so', 'libxt_standard.so'])
     if (existsSync(join(folder, name))) packBinary(root, join(folder, name));
@@ -96,14 +122,18 @@ function packXtables(root: string): void {
 
 function packPortolan(root: string): void {
   const target = join(root, 'portolan');
-  for (const part of ['dist', 'examples', 'bin', 'package.json']) cpSync(join(PROJECT, part), join(target, part), { recursive: true });
+  for (const part of ['dist', 'examples', 'bin', 'package.json'])
+    cpSync(join(PROJECT, part), join(target, part), { recursive: true });
   mkdirSync(join(target, 'build'));
-  for (const file of ['libportolan.so', 'tc.bpf.o', 'sock.bpf.o', 'peer']) packBinary(root, join(PROJECT, 'build', file), `/portolan/build/${file}`);
+  for (const file of ['libportolan.so', 'tc.bpf.o', 'sock.bpf.o', 'peer'])
+    packBinary(root, join(PROJECT, 'build', file), `/portolan/build/${file}`);
   for (const name of productionPackages()) {
     const source = join(PROJECT, 'node_modules', name);
     cpSync(source, join(target, 'node_modules', name), { recursive: true });
   }
-  const native = execSync(`find ${join(PROJECT, 'node_modules/@koromix')} -name '*.node' | head -1`, { encoding: 'utf8' }).trim();
+  const native = execSync(`find ${join(PROJECT, 'node_modules/@koromix')} -name '*.node' | head -1`, {
+    encoding: 'utf8',
+  }).trim();
   if (native !== '') packLibraries(root, native);
 }
 
@@ -121,6 +151,8 @@ function productionPackages(): Set<string> {
 }
 
 function dependenciesOf(manifest: string): string[] {
-  const { dependencies = {}, optionalDependencies = {} } = JSON.parse(readFileSync(manifest, 'utf8')) as Record<string, Record<string, string>>;
+  const { dependencies = {}, optionalDependencies = {} } = JSON.parse(
+    readFileSync(manifest, 'utf8'),
+  ) as Record<string, Record<string, string>>;
   return [...Object.keys(dependencies), ...Object.keys(optionalDependencies)];
 }

@@ -1,7 +1,17 @@
 // Gets a kernel of another series from Debian's archive, as packages that apt verifies, and keeps it in .cache/kernels.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 export interface Kernel {
@@ -15,7 +25,12 @@ export interface Kernel {
 
 const CACHE = new URL('../../.cache/kernels', import.meta.url).pathname;
 const run = (command: string, args: readonly string[], cwd = '/'): string =>
-  execFileSync(command, args, { cwd, encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'pipe'] });
+  execFileSync(command, args, {
+    cwd,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 
 /**
  * @param series `6.1`, `6.12`
@@ -53,7 +68,9 @@ function cachedKernel(series: string): Kernel | undefined {
 /** The newest of the series; versions in the archive come and go, so none is pinned. */
 function newestPackage(series: string): string | undefined {
   const pattern = `^linux-image-${series.replace('.', '\\.')}\\.[0-9].*cloud-amd64$`;
-  const names = run('apt-cache', ['search', '--names-only', pattern]).split('\n').flatMap((line) => /^(\S+) - /.exec(line)?.[1] ?? []);
+  const names = run('apt-cache', ['search', '--names-only', pattern])
+    .split('\n')
+    .flatMap((line) => /^(\S+) - /.exec(line)?.[1] ?? []);
   const number = (name: string): number[] => (name.match(/\d+/g) ?? []).map(Number);
   return names.sort((a, b) => compare(number(a), number(b))).at(-1);
 }

@@ -45,7 +45,8 @@ describe.concurrent.each(SERIES)('Linux %s', (series) => {
     'loads, attaches and serves the root cgroup and the uplink',
     async ({ skip, expect }) => {
       const kernel = fetchKernel(series);
-      if (kernel === undefined) return skip(`the archive of this machine has no cloud kernel of the ${series} series`);
+      if (kernel === undefined)
+        return skip(`the archive of this machine has no cloud kernel of the ${series} series`);
       const initramfs = packInitramfs(kernel, [`${GUEST}/init`, `${GUEST}/machine.sh`]);
       archives.push(initramfs);
       const output = await boot(kernel.image, initramfs);

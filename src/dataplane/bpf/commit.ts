@@ -1,43 +1,18 @@
 // One commit: many changes through the phases of plan.ts together, each map in batches. A change that fails is taken
 // back; the others go on.
 
-import type { ServiceName } from '../../model/service.js';
 import type { Change } from '../../reconcile/engine.js';
 import { writeFlags } from './address-flags.js';
 import type { FrontendTable } from './addresses.js';
-import type { EntryWriter } from './batch.js';
+import type { CommitOptions, EngineState } from './engine-state.js';
 import type { AddressEntry, EntryMap, FrontendEntry } from './entries.js';
 import { writeError } from './failure.js';
-import type { Ids, NextIds } from './ids.js';
 import { planService } from './plan.js';
-import type { RetireQueue } from './retire.js';
-import type { ProgrammedPort } from './state.js';
 import { undoAdds, undoSwitch } from './undo.js';
 import { ADD_ORDER, Batches, failedWork, isIdle, stateAfter, type Work, wasSure, workOf } from './work.js';
 
 /** Works are written together until they have this many entries: long enough for batches, short enough for memory. */
 const CHUNK_ENTRIES = 4096;
-
-/** What the engine knows of the kernel; a commit changes it as the kernel acknowledges. */
-export interface EngineState {
-  readonly ports: Map<ServiceName, readonly ProgrammedPort[]>;
-  readonly table: FrontendTable;
-  readonly ids: Ids;
-  readonly retired: RetireQueue;
-  /** Addresses whose flag in the kernel may not be as their frontends have it. */
-  readonly unflagged: Set<string>;
-}
-
-export interface CommitOptions {
-  readonly writer: EntryWriter;
-  readonly preserveClientAddress: boolean;
-  readonly graceMs: number;
-  /** Puts reserved ids into `meta`. */
-  readonly writeMeta: (ids: NextIds) => void;
-  readonly maxEntries: (map: EntryMap) => number;
-  /** Milliseconds of a monotonic clock. */
-  readonly now: () => number;
-}
 
 export class Commit {
   readonly #state: EngineState;

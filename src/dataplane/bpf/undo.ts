@@ -1,7 +1,7 @@
 // Takes a failed change back, as far as it has come.
 
 import type { EntryWriter } from './batch.js';
-import type { CommitOptions, EngineState } from './commit.js';
+import type { CommitOptions, EngineState } from './engine-state.js';
 import type { ServiceMapEntry } from './entries.js';
 import { ADD_ORDER, Batches, type Work, wasSure } from './work.js';
 

@@ -33,7 +33,11 @@ describe('configuration()', () => {
   });
 
   test('names every mistake at once, with its path', () => {
-    const message = refusalOf({ hooks: { tcAttach: 'xdp' }, conntrack: { udpSeconds: 0 }, clusterCIDRs: ['10.0.0.0/40'] });
+    const message = refusalOf({
+      hooks: { tcAttach: 'xdp' },
+      conntrack: { udpSeconds: 0 },
+      clusterCIDRs: ['10.0.0.0/40'],
+    });
     expect(message).toContain('hooks.tcAttach');
     expect(message).toContain('conntrack.udpSeconds');
     expect(message).toContain('clusterCIDRs.0');

@@ -2,9 +2,9 @@ import { pino } from 'pino';
 import { describe, expect, test, vi } from 'vitest';
 import { configuration } from '../../../src/agent/config.js';
 import { Controller } from '../../../src/agent/controller.js';
-import type { Change, Engine, Outcome } from '../../../src/reconcile/engine.js';
-import type { Service } from '../../../src/model/service.js';
 import type { EndpointSlice } from '../../../src/model/endpoint.js';
+import type { Service } from '../../../src/model/service.js';
+import type { Change, Engine, Outcome } from '../../../src/reconcile/engine.js';
 
 const service = (over: Partial<Service> = {}): Service => ({
   namespace: 'shop',
@@ -102,7 +102,10 @@ describe('Controller', () => {
     const { engine, controller } = setup();
     controller.interfaces([]);
     controller.service('shop/web', service());
-    controller.service('shop/api', service({ name: 'api', clusterIP: '10.96.0.11', clusterIPs: ['10.96.0.11'] }));
+    controller.service(
+      'shop/api',
+      service({ name: 'api', clusterIP: '10.96.0.11', clusterIPs: ['10.96.0.11'] }),
+    );
     controller.synced();
     await controller.serving;
     expect(engine.commits[0]).toHaveLength(2);
@@ -118,7 +121,8 @@ describe('Controller', () => {
   test('a Service that fails is named once, retried, and its recovery is told', async () => {
     const { engine, controller, lines } = setup();
     let broken = true;
-    engine.fails = ({ name }) => (broken && name === 'shop/web' ? new Error('shop/web: the map is full') : undefined);
+    engine.fails = ({ name }) =>
+      broken && name === 'shop/web' ? new Error('shop/web: the map is full') : undefined;
     controller.interfaces([]);
     controller.service('shop/web', service());
     controller.synced();
@@ -126,9 +130,12 @@ describe('Controller', () => {
     await vi.waitFor(() => expect(engine.commits.length).toBeGreaterThan(1), { timeout: 3000 });
     expect(lines.filter((line) => line.includes('the map is full'))).toHaveLength(1);
     broken = false;
-    await vi.waitFor(() => expect(lines.some((line) => line.includes('is programmed, after failures'))).toBe(true), {
-      timeout: 5000,
-    });
+    await vi.waitFor(
+      () => expect(lines.some((line) => line.includes('is programmed, after failures'))).toBe(true),
+      {
+        timeout: 5000,
+      },
+    );
     await controller.stop();
   });
 

@@ -38,17 +38,25 @@ describe('classifyDevice()', () => {
   });
 
   test('tells devices without an Ethernet header', () => {
-    expect(classifyDevice(device({ kind: 'wireguard', hardware: 65_534 }), none)).toMatchObject({ ethernet: false });
+    expect(classifyDevice(device({ kind: 'wireguard', hardware: 65_534 }), none)).toMatchObject({
+      ethernet: false,
+    });
     expect(classifyDevice(device({ kind: 'veth' }), none)).toMatchObject({ ethernet: true });
   });
 
   test('patterns go over types, and exclude over include', () => {
-    expect(classifyDevice(device({ kind: 'dummy', name: 'dum7' }), { include: ['dum*'], exclude: [] }).serve).toBe(true);
-    expect(classifyDevice(device({ name: 'eth1' }), { include: ['eth*'], exclude: ['eth1'] }).serve).toBe(false);
+    expect(
+      classifyDevice(device({ kind: 'dummy', name: 'dum7' }), { include: ['dum*'], exclude: [] }).serve,
+    ).toBe(true);
+    expect(classifyDevice(device({ name: 'eth1' }), { include: ['eth*'], exclude: ['eth1'] }).serve).toBe(
+      false,
+    );
   });
 
   test('loopback cannot be included', () => {
-    expect(classifyDevice(device({ name: 'lo', hardware: 772 }), { include: ['*'], exclude: [] }).serve).toBe(false);
+    expect(classifyDevice(device({ name: 'lo', hardware: 772 }), { include: ['*'], exclude: [] }).serve).toBe(
+      false,
+    );
   });
 });
 

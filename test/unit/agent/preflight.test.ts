@@ -14,7 +14,9 @@ test.each([
 });
 
 test('the netfilter rules name the mark and its complement', () => {
-  expect(nftRules(0x4000)).toContain('meta mark and 0x4000 == 0x4000 meta l4proto { tcp, udp, sctp } counter masquerade');
+  expect(nftRules(0x4000)).toContain(
+    'meta mark and 0x4000 == 0x4000 meta l4proto { tcp, udp, sctp } counter masquerade',
+  );
   // Not from a node port: the answer would be taken for a question to it.
   expect(nftRules(0x4000)).toContain('masquerade to :32768-65535 fully-random');
   expect(nftRules(0x4000, { from: 40_000, to: 50_000 })).toContain('masquerade to :1024-39999 fully-random');

@@ -59,6 +59,8 @@ count_vitest() {
 		for (const t of s.slowest) say(`  ${String(t.ms).padStart(6)} ms  ${t.name}`);
 		if (s.skips.length > 0) say("\nskipped:");
 		for (const t of s.skips) say(`  ${t.name}: ${t.reason}`);
+		if (s.flaky.length > 0) say("\npassed only at the second try:");
+		for (const t of s.flaky) say(`  ${t.name}: ${t.reason}`);
 		if (s.failures.length > 0) say("\nfailed:");
 		for (const t of s.failures) say(`  ${t.name}: ${t.reason}`);
 		console.log(s.passed, s.failed, s.skipped);') || line='0 1 0'

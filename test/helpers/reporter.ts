@@ -26,6 +26,8 @@ interface Summary {
   readonly skipped: number;
   readonly failures: readonly Named[];
   readonly skips: readonly Named[];
+  /** Failed, and passed when tried again: they count as passed, and are to be looked at. */
+  readonly flaky: readonly Named[];
   /** The ten slowest tests and files. Milliseconds. */
   readonly slowest: readonly { readonly name: string; readonly ms: number }[];
 }
@@ -60,6 +62,7 @@ function summarize(
     skipped: skips.length,
     failures,
     skips,
+    flaky: tests.filter((test) => test.diagnostic()?.flaky).map(flake),
     slowest: slowest(modules, tests),
   };
 }
@@ -83,6 +86,11 @@ function failure(test: TestCase): Named {
   const result = test.result();
   const reason = result.state === 'failed' ? firstLine(result.errors[0]) : 'did not run to its end';
   return { name: title(test), reason };
+}
+
+function flake(test: TestCase): Named {
+  const result = test.result();
+  return { name: title(test), reason: firstLine(result.errors?.[0]) };
 }
 
 function skip(test: TestCase): Named {

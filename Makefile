@@ -73,8 +73,8 @@ demo: ## real connections to a small shop's Services, in network namespaces
 playground: ## the same, left running, with a shell in the client
 	$(Q)scripts/as-root.sh playground
 
-bench: ## what it costs: ratios inside one run
-	$(Q)scripts/as-root.sh bench
+bench: ## what it costs, against what it may cost; QUICK=1 takes a minute, BENCH='--json --only packet' passes options
+	$(Q)scripts/as-root.sh bench $(if $(QUICK),--quick) $(BENCH)
 
 clean: ## removes what was built
 	$(Q)rm -rf $(BUILD) dist

@@ -7,9 +7,9 @@ import type { Hooks } from '../dataplane/bpf/attach.js';
 import { Hooks as BpfHooks } from '../dataplane/bpf/attach.js';
 import { BpfEngine } from '../dataplane/bpf/driver.js';
 import { type BpfMaps, openMaps, pinMaps } from '../dataplane/bpf/maps.js';
-import { openNative } from '../native/binding.js';
-import type { Native } from '../native/api.js';
 import type { Node } from '../model/node.js';
+import type { Native } from '../native/api.js';
+import { openNative } from '../native/binding.js';
 import type { RoundResult } from '../reconcile/reconciler.js';
 import type { Source } from '../sources/source.js';
 import { findCgroup } from './cgroup.js';
@@ -26,7 +26,7 @@ import { type ProgramSet, Programs } from './programs.js';
 import { Refusal } from './refusal.js';
 import { programSettings, tooManyRanges } from './settings.js';
 import { createSource } from './sources.js';
-import { verifySocketHook } from './verify.js';
+import { tellSocketHook } from './verify.js';
 
 const now = (): number => performance.now();
 const monotonicNs = (): bigint => process.hrtime.bigint();
@@ -42,11 +42,14 @@ export async function runAgent(config: Configuration): Promise<number> {
   const source = createSource(config, { keepState: true });
   log.info({ node: config.nodeName, source: source.description, pinFolder: config.pinFolder }, 'starting');
   const agent = await Agent.create({ native, config, log, cgroup, lock });
-  const ended = agent.run(source);
-  const signal = await Promise.race([stopSignal(), ended]);
-  log.info({ signal }, 'stopping; the kernel goes on serving');
-  await agent.stop();
-  return 0;
+  try {
+    const signal = await Promise.race([stopSignal(), agent.run(source)]);
+    log.info({ signal }, 'stopping; the kernel goes on serving');
+    return 0;
+  } finally {
+    // Also after a failure: an open route socket or a timer would keep the process, and its lock, for ever.
+    await agent.stop();
+  }
 }
 
 function stopSignal(): Promise<string> {
@@ -93,7 +96,12 @@ class Agent {
     const previous = programs.pinned();
     await programs.makeMaps();
     const agent = new Agent(parts, programs, hostNetns);
-    await agent.#adopt(previous);
+    try {
+      await agent.#adopt(previous);
+    } catch (error) {
+      await agent.stop();
+      throw error;
+    }
     return agent;
   }
 
@@ -106,7 +114,8 @@ class Agent {
     this.#maps = openMaps(native, config.pinFolder);
     this.#hooks = new BpfHooks({ native, pinFolder: config.pinFolder, tcAttach: config.hooks.tcAttach });
     const attach = (): void => this.#attach();
-    const cgroupWatch = parts.cgroup === '' ? undefined : new CgroupWatch({ ...parts, hooks: this.#hooks, attach });
+    const cgroupWatch =
+      parts.cgroup === '' ? undefined : new CgroupWatch({ ...parts, hooks: this.#hooks, attach });
     this.#housekeeping = new Housekeeping({
       native,
       maps: this.#maps,
@@ -180,7 +189,10 @@ class Agent {
     await this.#engine.adopt();
     const services = this.#engine.programmed.size;
     if (previous === undefined || services === 0) return;
-    this.#parts.log.info({ services }, 'took over what an earlier run left in the kernel; it goes on serving');
+    this.#parts.log.info(
+      { services },
+      'took over what an earlier run left in the kernel; it goes on serving',
+    );
     if (this.#parts.config.hooks.tc) this.#devices.usePrograms(previous.tc);
   }
 
@@ -189,7 +201,13 @@ class Agent {
     const left = tooManyRanges(serviceRanges);
     if (left.length > 0) log.warn({ ranges: left }, 'too many service ranges: these are not guarded');
     const { sockDestroy } = native.features();
-    const settings = programSettings({ config, node, serviceRanges, hostNetns: this.#hostNetns, sockDestroy });
+    const settings = programSettings({
+      config,
+      node,
+      serviceRanges,
+      hostNetns: this.#hostNetns,
+      sockDestroy,
+    });
     if ((await this.#programs.load(settings)) && this.#serving) {
       log.info('node facts changed: new programs take over in place');
       this.#attach();
@@ -200,24 +218,16 @@ class Agent {
     const { config, log, cgroup } = this.#parts;
     this.#serving = true;
     this.#attach();
-    if (config.hooks.tc) this.#devices.dropOthers();
+    this.#devices.dropOthers(this.#interfaces.links());
     const devices = this.#devices.attached.map((device) => device.name);
     log.info({ services: first.committed.length, failed: first.failed.length, devices, cgroup }, 'serving');
-    if (!config.hooks.socket) return;
-    const failure = await verifySocketHook(this.#maps, cgroup);
-    if (failure === '') log.info({ cgroup }, 'the socket hook is effective: a real connect() was translated');
-    else
-      log.error(
-        { cgroup },
-        `the socket hook is attached but not effective (${failure}): is ${cgroup} the cgroup root that processes are in? (bpftool cgroup show ${cgroup} effective)`,
-      );
+    if (config.hooks.socket) await tellSocketHook(this.#maps, cgroup, log);
   }
 
   #attach(): void {
     const { config, cgroup } = this.#parts;
     const { tc, sock } = this.#programs.current;
     if (config.hooks.tc) this.#devices.usePrograms(tc);
-    else for (const device of this.#hooks.attachedDevices()) this.#hooks.detachDevice(device);
     if (config.hooks.socket) this.#hooks.attachCgroup(cgroup, sock);
     else this.#hooks.detachCgroup();
     this.#programs.pin();
@@ -228,7 +238,8 @@ class Agent {
     const { native, config } = this.#parts;
     preparePinFolder(native, config.pinFolder);
     // The lock is on the folder that is gone, or still on this one: either way it has to be taken anew.
-    native.closeFd(this.#lock);
+    if (this.#lock >= 0) native.closeFd(this.#lock);
+    this.#lock = -1; // lockPins may refuse, and a descriptor that is closed twice is somebody else's the second time
     this.#lock = lockPins(native, config.pinFolder);
     pinMaps(native, this.#maps, config.pinFolder);
     this.#attach();
@@ -254,7 +265,8 @@ class Agent {
     }
     const { excluded_netns } = this.#maps;
     for (const cookie of cookies) excluded_netns.set(cookie, { reason: 1 });
-    for (const [cookie] of await excluded_netns.dump()) if (!cookies.has(cookie)) excluded_netns.delete(cookie);
+    for (const [cookie] of await excluded_netns.dump())
+      if (!cookies.has(cookie)) excluded_netns.delete(cookie);
   }
 
   #tellAddresses(): void {
@@ -268,5 +280,7 @@ class Agent {
 }
 
 function definedSizes(sizes: Configuration['maps']): Record<string, number> {
-  return Object.fromEntries(Object.entries(sizes).filter((entry): entry is [string, number] => entry[1] !== undefined));
+  return Object.fromEntries(
+    Object.entries(sizes).filter((entry): entry is [string, number] => entry[1] !== undefined),
+  );
 }

@@ -1,8 +1,8 @@
 // The agent's heart: takes what sources and interfaces tell, and brings the engine to it. All telling is cheap; the work
 // is done in rounds that take together what has come until then. Nothing is written before everything is known.
 
-import { compileContext, sameContext } from '../compile/context-from.js';
 import type { CompileContext } from '../compile/context.js';
+import { compileContext, sameContext } from '../compile/context-from.js';
 import type { ServicePlan } from '../compile/plan.js';
 import { Planner } from '../compile/planner.js';
 import type { EndpointSlice } from '../model/endpoint.js';
@@ -189,7 +189,8 @@ export class Controller implements SourceSink {
       if (this.#failing.delete(name)) log.info({ service: name }, 'is programmed, after failures');
     if (result.pruneFailure !== undefined)
       log.error(`removing what an earlier run left behind failed: ${result.pruneFailure.error.message}`);
-    if (result.pruned.length > 0) log.info({ services: result.pruned }, 'removed Services that exist no more');
+    if (result.pruned.length > 0)
+      log.info({ services: result.pruned }, 'removed Services that exist no more');
     if (result.committed.length > 0) log.debug({ services: result.committed.length }, 'programmed');
   }
 

@@ -57,7 +57,7 @@ export class DeviceManager {
     const master = link.master === 0 ? '' : (this.#options.linkByIndex(link.master)?.name ?? '');
     const localPod = isLocalPodDevice(link, master, this.#detector);
     const device: Attached = { ifindex: link.index, name: link.name, ethernet: verdict.ethernet, localPod };
-    if (before !== undefined && sameDevice(before, device)) return;
+    if (before !== undefined && sameDevice(before, device) && this.#attached.has(link.index)) return;
     this.#wanted.set(link.index, device);
     if (before?.localPod !== localPod) this.#options.setLocalPod(link.index, localPod);
     if (this.#attach(device) && before === undefined)
@@ -69,12 +69,20 @@ export class DeviceManager {
     if (device !== undefined) this.#detach(device);
   }
 
-  /** Takes our programs off devices that an earlier run served and this one does not. */
-  dropOthers(): void {
-    for (const device of this.#options.hooks.attachedDevices()) {
-      const wanted = [...this.#wanted.values()].some((other) => other.name === device.name);
-      if (!wanted) this.#options.hooks.detachDevice(device);
-    }
+  /**
+   * Takes our programs off devices that an earlier run served and this one does not.
+   * @param links all devices: filters at clsact have no pin that would name theirs
+   */
+  dropOthers(links: readonly Link[]): void {
+    const { hooks } = this.#options;
+    for (const device of hooks.attachedDevices())
+      if (!this.#wantsName(device.name)) hooks.detachDevice(device);
+    for (const { index, name } of links)
+      if (!this.#wanted.has(index)) hooks.detachDevice({ ifindex: index, name });
+  }
+
+  #wantsName(name: string): boolean {
+    return [...this.#wanted.values()].some((device) => device.name === name);
   }
 
   #attach(device: Attached): boolean {
@@ -99,7 +107,9 @@ export class DeviceManager {
     this.#wanted.delete(device.ifindex);
     this.#attached.delete(device.ifindex);
     this.#options.setLocalPod(device.ifindex, undefined);
-    this.#options.hooks.detachDevice(device);
+    // After lost notifications a new device of the same name may be known before the old one is found to be gone: the
+    // links of that name are the new one's.
+    if (!this.#wantsName(device.name)) this.#options.hooks.detachDevice(device);
   }
 }
 

@@ -66,4 +66,12 @@ COMMIT
 }
 
 /** Arguments that name the jump from FORWARD; put -C, -I or -D before them. */
-export const FORWARD_JUMP = ['FORWARD', '-m', 'comment', '--comment', 'portolan forwarding', '-j', FORWARD_CHAIN];
+export const FORWARD_JUMP = [
+  'FORWARD',
+  '-m',
+  'comment',
+  '--comment',
+  'portolan forwarding',
+  '-j',
+  FORWARD_CHAIN,
+];

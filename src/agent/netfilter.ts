@@ -76,7 +76,11 @@ async function iptablesVariants(): Promise<string[]> {
     if (version.code !== 0) continue;
     variants.push(command);
     const legacy = `${command}-legacy`;
-    if (!version.output.includes('legacy') && hasLegacyFilter(names) && (await run(legacy, ['--version'])).code === 0)
+    if (
+      !version.output.includes('legacy') &&
+      hasLegacyFilter(names) &&
+      (await run(legacy, ['--version'])).code === 0
+    )
       variants.push(legacy);
   }
   return variants;

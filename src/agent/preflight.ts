@@ -1,6 +1,6 @@
 // What must be true before the agent touches the kernel: each refusal says what is missing and what to do.
 
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Native } from '../native/api.js';
 import { Refusal } from './refusal.js';
@@ -21,7 +21,9 @@ export function checkMachine(native: Native): void {
   if (!kernelIsAtLeast(release, NEEDED))
     throw new Refusal(`Linux ${release} is too old: the BPF programs need ${NEEDED.join('.')}`);
   if (!native.features().btf)
-    throw new Refusal('the kernel has no BTF (/sys/kernel/btf/vmlinux): it must be built with CONFIG_DEBUG_INFO_BTF');
+    throw new Refusal(
+      'the kernel has no BTF (/sys/kernel/btf/vmlinux): it must be built with CONFIG_DEBUG_INFO_BTF',
+    );
 }
 
 /** Pure: is `release` (uname -r) at least this major.minor? */
@@ -43,6 +45,11 @@ export function preparePinFolder(native: Native, pinFolder: string): boolean {
     let mounted = false;
     mkdirSync(parent, { recursive: true });
     if (native.filesystemType(parent) !== BPF_FS_MAGIC) {
+      const hidden = readdirSync(parent).length;
+      if (hidden > 0)
+        throw new Error(
+          `${parent} is no bpffs, and a mount there would hide what is in it (${hidden} entries)`,
+        );
       native.mountBpffs(parent);
       mounted = true;
     }
@@ -50,7 +57,7 @@ export function preparePinFolder(native: Native, pinFolder: string): boolean {
     return mounted;
   } catch (error) {
     throw new Refusal(
-      `cannot make the pin folder ${pinFolder}: ${(error as Error).message}; mount it by hand: mount -t bpf bpf ${parent}`,
+      `cannot make the pin folder ${pinFolder}: ${(error as Error).message}; name a folder in a bpffs (pinFolder, --pin-folder), or mount one: mount -t bpf bpf DIR`,
     );
   }
 }

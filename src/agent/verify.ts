@@ -6,6 +6,7 @@ import { createServer, type Server } from 'node:net';
 import { FrontendFlags, Kind } from '../abi/layout.gen.js';
 import type { BpfMaps } from '../dataplane/bpf/maps.js';
 import { parseAddress } from '../lib/ip.js';
+import type { Logger } from './log.js';
 
 /** A loopback address that nobody uses; nothing listens there, so only a translated connect() can succeed. */
 const PROBE_ADDRESS = '127.113.207.11';
@@ -21,11 +22,27 @@ const addr = (text: string): Uint8Array<ArrayBuffer> => {
   return parsed.bytes;
 };
 
+/** Tries the socket hook and logs what came of it. A full map or a missing loopback ends no agent that serves. */
+export async function tellSocketHook(maps: BpfMaps, cgroup: string, log: Logger): Promise<void> {
+  try {
+    const failure = await verifySocketHook(maps, cgroup);
+    if (failure === '') log.info({ cgroup }, 'the socket hook is effective: a real connect() was translated');
+    else
+      log.error(
+        { cgroup },
+        `the socket hook is attached but not effective (${failure}): is ${cgroup} the cgroup root that processes are in? (bpftool cgroup show ${cgroup} effective)`,
+      );
+  } catch (error) {
+    const { message } = error as Error;
+    log.warn({ cgroup }, `whether the socket hook is effective could not be tried: ${message}`);
+  }
+}
+
 /**
  * @param cgroup the folder that the programs are attached to
  * @returns "" when a connect() from a process in it was translated; else what happened instead
  */
-export async function verifySocketHook(maps: BpfMaps, cgroup: string): Promise<string> {
+async function verifySocketHook(maps: BpfMaps, cgroup: string): Promise<string> {
   const server = await listen();
   const port = (server.address() as { port: number }).port;
   const frontendKey = { addr: addr(PROBE_ADDRESS), port: PROBE_PORT, proto: IPPROTO_TCP };
@@ -62,10 +79,14 @@ function listen(): Promise<Server> {
 function connectFrom(cgroup: string): Promise<string> {
   const client = `require('node:net').connect(${PROBE_PORT}, '${PROBE_ADDRESS}').on('connect', () => process.exit(0)).on('error', (e) => { console.error(e.code); process.exit(1); })`;
   return new Promise((resolve) => {
-    const child = spawn('/bin/sh', ['-c', 'echo $$ > "$1/cgroup.procs" && exec "$2" -e "$3"', 'sh', cgroup, process.execPath, client], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: TIMEOUT_MS,
-    });
+    const child = spawn(
+      '/bin/sh',
+      ['-c', 'echo $$ > "$1/cgroup.procs" && exec "$2" -e "$3"', 'sh', cgroup, process.execPath, client],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        timeout: TIMEOUT_MS,
+      },
+    );
     let errors = '';
     child.stderr.on('data', (data: Buffer) => {
       errors += data.toString();

@@ -98,6 +98,21 @@ describe('Controller', () => {
     await controller.stop();
   });
 
+  test('programs that could not be loaded are tried again, and it serves only with them', async () => {
+    const { controller, facts } = setup();
+    facts.mockRejectedValueOnce(new Error('the verifier had no memory'));
+    const serving = vi.fn();
+    void controller.serving.then(serving);
+    controller.interfaces([]);
+    controller.synced();
+    await settle();
+    expect(serving).not.toHaveBeenCalled();
+    controller.service('shop/web', service());
+    await controller.serving;
+    expect(facts).toHaveBeenCalledTimes(2);
+    await controller.stop();
+  });
+
   test('what comes together is one round; an endpoint change touches its Service alone', async () => {
     const { engine, controller } = setup();
     controller.interfaces([]);

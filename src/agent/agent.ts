@@ -3,6 +3,7 @@
 //   check the machine → make or open the maps → adopt what is pinned → follow interfaces and the source until both are
 //   complete → load the programs → write what differs, prune → only then attach the programs → look after flows
 
+import { DeviceFlags } from '../abi/layout.gen.js';
 import type { Hooks } from '../dataplane/bpf/attach.js';
 import { Hooks as BpfHooks } from '../dataplane/bpf/attach.js';
 import { BpfEngine } from '../dataplane/bpf/driver.js';
@@ -20,7 +21,7 @@ import { DeviceManager } from './device-manager.js';
 import { Housekeeping } from './housekeeping.js';
 import { Interfaces } from './interfaces.js';
 import { createLogger, type Logger } from './log.js';
-import { installNetfilter } from './netfilter.js';
+import { installNetfilter, netfilterInPlace } from './netfilter.js';
 import { checkMachine, lockPins, preparePinFolder } from './preflight.js';
 import { type ProgramSet, Programs } from './programs.js';
 import { Refusal } from './refusal.js';
@@ -39,7 +40,7 @@ export async function runAgent(config: Configuration): Promise<number> {
   const cgroup = config.hooks.socket ? findCgroup(native, config.cgroup) : '';
   if (preparePinFolder(native, config.pinFolder)) log.info({ pinFolder: config.pinFolder }, 'mounted bpffs');
   const lock = lockPins(native, config.pinFolder);
-  const source = createSource(config, { keepState: true });
+  const source = createSource(config, { state: 'keep' });
   log.info({ node: config.nodeName, source: source.description, pinFolder: config.pinFolder }, 'starting');
   const agent = await Agent.create({ native, config, log, cgroup, lock });
   try {
@@ -81,6 +82,8 @@ class Agent {
   readonly #abort = new AbortController();
   readonly #hostNetns: bigint;
   #serving = false;
+  /** They could not be installed, and it has been said: looking after them would only say it again. */
+  #netfilterBroken = false;
   #lock: number;
 
   /** Opens the maps that are pinned, or makes them, and takes over what is in them. */
@@ -126,6 +129,7 @@ class Agent {
       nowNs: () => Number(monotonicNs()),
       repair: () => this.#repair(),
       checkCgroup: () => cgroupWatch?.check(),
+      checkNetfilter: () => this.#checkNetfilter(),
     });
     this.#engine = new BpfEngine({
       native,
@@ -219,6 +223,8 @@ class Agent {
     this.#serving = true;
     this.#attach();
     this.#devices.dropOthers(this.#interfaces.links());
+    for (const [ifindex] of await this.#maps.devices.dump())
+      if (this.#interfaces.link(ifindex) === undefined) this.#maps.devices.delete(ifindex);
     const devices = this.#devices.attached.map((device) => device.name);
     log.info({ services: first.committed.length, failed: first.failed.length, devices, cgroup }, 'serving');
     if (config.hooks.socket) await tellSocketHook(this.#maps, cgroup, log);
@@ -245,11 +251,18 @@ class Agent {
     this.#attach();
   }
 
+  async #checkNetfilter(): Promise<void> {
+    if (this.#netfilterBroken || (await netfilterInPlace())) return;
+    this.#parts.log.warn('netfilter rules of ours are gone (a firewall loaded anew?): putting them back');
+    await this.#installNetfilter();
+  }
+
   async #installNetfilter(): Promise<void> {
     const { config, log } = this.#parts;
     const { inPlace, problems } = await installNetfilter(config.masqueradeMark, config.nodePortRange);
     log.info({ rules: inPlace }, 'netfilter rules are in place');
     for (const problem of problems) log.error(`netfilter: ${problem}`);
+    this.#netfilterBroken = problems.length > 0;
   }
 
   /** The map outlives the agent: what an earlier configuration excluded is served again. */
@@ -274,8 +287,12 @@ class Agent {
   }
 
   #setLocalPod(ifindex: number, localPod: boolean | undefined): void {
-    if (localPod === true) this.#maps.devices.set(ifindex, { flags: 1 });
-    else this.#maps.devices.delete(ifindex);
+    try {
+      if (localPod === true) this.#maps.devices.set(ifindex, { flags: DeviceFlags.LOCAL_POD });
+      else this.#maps.devices.delete(ifindex);
+    } catch (error) {
+      this.#parts.log.error({ ifindex }, `a pod's device is not known as one: ${(error as Error).message}`);
+    }
   }
 }
 

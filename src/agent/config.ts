@@ -158,7 +158,8 @@ function contradictions(c: Configuration): string[] {
     problems.push('detectLocalMode BridgeInterface needs bridgeInterface');
   if (c.detectLocalMode === 'InterfaceNamePrefix' && c.interfaceNamePrefix === '')
     problems.push('detectLocalMode InterfaceNamePrefix needs interfaceNamePrefix');
-  if (!c.hooks.socket && !c.hooks.tc) problems.push('hooks: socket and tc are both off, nothing would be served');
+  if (!c.hooks.socket && !c.hooks.tc)
+    problems.push('hooks: socket and tc are both off, nothing would be served');
   const wrong = c.nodePortAddresses.filter((a) => a !== 'primary' && parseCidr(a) === undefined);
   if (wrong.length > 0) problems.push(`nodePortAddresses: ${wrong.join(', ')}: neither a CIDR nor "primary"`);
   if (c.nodePortAddresses.includes('primary') && c.nodePortAddresses.length > 1)

@@ -72,6 +72,9 @@ export function isLocalPodDevice(link: Link, masterName: string, detector: Devic
 
 /** `*` any run of characters, `?` one; everything else is itself. */
 export function globMatches(glob: string, name: string): boolean {
-  const pattern = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '.*').replace(/\?/g, '.');
+  const pattern = glob
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replace(/\*/g, '.*')
+    .replace(/\?/g, '.');
   return new RegExp(`^${pattern}$`).test(name);
 }

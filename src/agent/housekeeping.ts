@@ -2,7 +2,7 @@
 // whether its pins are still there. None of it is needed for traffic to go on, and none of it may end the agent.
 
 import { existsSync } from 'node:fs';
-import { LAYOUT_VERSION, Reason, REASON_NAMES } from '../abi/layout.gen.js';
+import { LAYOUT_VERSION, REASON_NAMES, Reason } from '../abi/layout.gen.js';
 import type { BpfEngine } from '../dataplane/bpf/driver.js';
 import { sweepFlows } from '../dataplane/bpf/gc.js';
 import type { BpfMaps } from '../dataplane/bpf/maps.js';
@@ -23,6 +23,8 @@ export interface HousekeepingOptions {
   readonly now: () => number;
   /** Nanoseconds of CLOCK_MONOTONIC. */
   readonly nowNs: () => number;
+  /** Puts the netfilter rules back where somebody has taken them away. */
+  readonly checkNetfilter: () => Promise<void>;
   /** Pins and attaches everything anew. */
   readonly repair: () => void;
   /** Looks after the cgroup of the socket hook. */
@@ -30,6 +32,7 @@ export interface HousekeepingOptions {
 }
 
 const PIN_CHECK_MS = 2000;
+const NETFILTER_CHECK_MS = 5000;
 const FIRST_SWEEP_MS = 5000;
 const RETRY_SWEEP_MS = 10_000;
 const SOCKET_CHECK_MS = 300_000;
@@ -51,7 +54,9 @@ export class Housekeeping {
   readonly #intervals: NodeJS.Timeout[] = [];
   #collect: NodeJS.Timeout | undefined;
   #sweep: NodeJS.Timeout | undefined;
-  #destroying: Promise<void> = Promise.resolve();
+  #destroying: Promise<unknown> = Promise.resolve();
+  #destroyPending = false;
+  readonly #unknownNetns = new Set<bigint>();
   #stopped = false;
 
   constructor(options: HousekeepingOptions) {
@@ -66,6 +71,8 @@ export class Housekeeping {
     this.#every(PIN_CHECK_MS, 'looking after the cgroup', async () => this.#options.checkCgroup());
     // Now, too: what is counted from here on is news.
     void this.#attempt('reading the counters', async () => this.#checkReasons());
+    if (this.#options.config.netfilter)
+      this.#every(NETFILTER_CHECK_MS, 'looking after the netfilter rules', this.#options.checkNetfilter);
     this.#every(REASON_CHECK_MS, 'reading the counters', async () => this.#checkReasons());
     this.#every(SOCKET_CHECK_MS, 'forgetting dead sockets', async () => {
       await forgetDeadSockets(this.#options.maps, undefined, this.#options.nowNs());
@@ -84,16 +91,25 @@ export class Housekeeping {
   collectSoon(): void {
     const due = this.#options.engine().nextCollectMs;
     if (due === undefined || this.#collect !== undefined || this.#stopped) return;
-    this.#collect = setTimeout(async () => {
-      this.#collect = undefined;
-      await this.#attempt('removing retired entries', () => this.#options.engine().collect());
-      this.collectSoon();
-    }, Math.max(1, due - this.#options.now()));
+    this.#collect = setTimeout(
+      async () => {
+        this.#collect = undefined;
+        await this.#attempt('removing retired entries', () => this.#options.engine().collect());
+        this.collectSoon();
+      },
+      Math.max(1, due - this.#options.now()),
+    );
   }
 
   /** Connected UDP sockets to endpoints that are gone: their processes get ECONNABORTED and connect anew. */
   destroyStaleSockets(): void {
-    this.#destroying = this.#destroying.then(() => this.#attempt('destroying sockets', () => this.#destroySockets()));
+    // One look at all sockets serves every commit that has come until it begins.
+    if (this.#destroyPending || this.#stopped) return;
+    this.#destroyPending = true;
+    this.#destroying = this.#destroying.then(() => {
+      this.#destroyPending = false;
+      return this.#attempt('destroying sockets', () => this.#destroySockets());
+    });
   }
 
   async #destroySockets(): Promise<void> {
@@ -103,8 +119,13 @@ export class Housekeeping {
     const paths = this.#namespaces.find(stale.keys());
     for (const [cookie, sockets] of stale) {
       const path = paths.get(cookie);
+      if (path === undefined && this.#unknownNetns.has(cookie)) continue;
       if (path === undefined) {
-        log.warn({ netns: cookie.toString(), sockets: sockets.length }, 'connected UDP sockets keep an endpoint that is gone: their network namespace was not found (the agent needs hostPID)');
+        this.#unknownNetns.add(cookie);
+        log.warn(
+          { netns: cookie.toString(), sockets: sockets.length },
+          'connected UDP sockets keep an endpoint that is gone: their network namespace was not found (the agent needs hostPID)',
+        );
         continue;
       }
       const destroyed = await native.destroySockets(path, sockets);
@@ -124,16 +145,25 @@ export class Housekeeping {
   async #sweepNow(): Promise<number> {
     const { native, maps, engine, config, nowNs, log } = this.#options;
     const addresses = engine().slackAddresses();
-    const { deleted, fill, live, nextMs } = await sweepFlows({ native, maps, nowNs, timeouts: config.conntrack, addresses });
+    const { deleted, fill, live, nextMs } = await sweepFlows({
+      native,
+      maps,
+      nowNs,
+      timeouts: config.conntrack,
+      addresses,
+    });
     const tightened = addresses.length > 0 ? await engine().tightenAddresses(addresses, live) : 0;
-    if (deleted + tightened > 0) log.debug({ deleted, tightened, fill: `${Math.round(fill * 100)} %` }, 'aged conntrack');
+    if (deleted + tightened > 0)
+      log.debug({ deleted, tightened, fill: `${Math.round(fill * 100)} %` }, 'aged conntrack');
     return nextMs;
   }
 
   #checkPins(): void {
     const { config, log, repair } = this.#options;
     if (existsSync(`${mapFolder(config.pinFolder, LAYOUT_VERSION)}/frontends`)) return;
-    log.error(`the pins under ${config.pinFolder} are gone (was its bpffs unmounted?): pinning and attaching everything anew`);
+    log.error(
+      `the pins under ${config.pinFolder} are gone (was its bpffs unmounted?): pinning and attaching everything anew`,
+    );
     repair();
     log.info({ pinFolder: config.pinFolder }, 'repaired: everything is pinned and attached again');
   }
@@ -145,7 +175,8 @@ export class Housekeeping {
       const before = this.#counts.get(reason) ?? count;
       this.#counts.set(reason, count);
       const name = REASON_NAMES.get(reason) ?? String(reason);
-      if (count > before) this.#options.log.warn({ reason: name, count: Number(count - before) }, ALARM_ADVICE[name] ?? name);
+      if (count > before)
+        this.#options.log.warn({ reason: name, count: Number(count - before) }, ALARM_ADVICE[name] ?? name);
     }
   }
 
@@ -165,9 +196,11 @@ export class Housekeeping {
 
 const ALARM_ADVICE: Readonly<Record<string, string>> = {
   'drop-table-full': 'packets of new flows were dropped, no entry could be made: raise maps.opening',
-  'drop-stale-slot': 'a slot had another owner twice: the maps were changed by somebody else, or this is a bug',
+  'drop-stale-slot':
+    'a slot had another owner twice: the maps were changed by somebody else, or this is a bug',
   'drop-nat-failed': 'the kernel refused to rewrite packets',
-  'drop-no-source-port': 'reply tuples collided and no source port was free: too many flows from one client to one endpoint',
+  'drop-no-source-port':
+    'reply tuples collided and no source port was free: too many flows from one client to one endpoint',
   'flow-table-full': 'confirmed flows stay where a flood can evict them: raise maps.flows',
   'socket-table-full': 'sockets were left to the packet path: raise maps.sockets',
 };

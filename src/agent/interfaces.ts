@@ -14,6 +14,8 @@ export interface InterfaceListener {
 
 type DumpType = 'links' | 'addresses';
 
+const RETRY_MS = 100;
+
 export class Interfaces {
   readonly #links = new Map<number, Link>();
   readonly #addresses = new Map<number, Set<string>>();
@@ -24,6 +26,7 @@ export class Interfaces {
   #seenLinks = new Set<number>();
   #seenAddresses = new Map<number, Set<string>>();
   #ready: (() => void) | undefined;
+  #retry: NodeJS.Timeout | undefined;
 
   /** Resolves once every device and address that exists has been seen. */
   readonly synced: Promise<void>;
@@ -62,6 +65,7 @@ export class Interfaces {
   }
 
   close(): void {
+    clearTimeout(this.#retry);
     this.#route.close();
   }
 
@@ -92,6 +96,9 @@ export class Interfaces {
       case 'done':
         this.#finishDump();
         break;
+      case 'failed':
+        this.#retryDump();
+        break;
     }
   }
 
@@ -107,6 +114,12 @@ export class Interfaces {
     this.#links.delete(index);
     if (this.#addresses.delete(index)) this.#listener.addresses();
     if (link !== undefined) this.#listener.linkGone(link);
+  }
+
+  /** What the failed dump did not name may well be there: it is asked for again, a little later. */
+  #retryDump(): void {
+    if (this.#dumps.length === 0) return;
+    this.#retry = setTimeout(() => this.#startDump(), RETRY_MS);
   }
 
   #startDump(): void {

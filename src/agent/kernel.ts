@@ -1,8 +1,8 @@
 // Opens what is pinned, for commands that look while an agent runs, or none does.
 
 import { type BpfMaps, openMaps } from '../dataplane/bpf/maps.js';
-import { openNative } from '../native/binding.js';
 import type { Native } from '../native/api.js';
+import { openNative } from '../native/binding.js';
 import { checkRoot } from './preflight.js';
 import { Refusal } from './refusal.js';
 

@@ -10,9 +10,19 @@ export type { Logger } from 'pino';
 export function createLogger(options: Configuration['log'], terminal: boolean): Logger {
   const readable = options.format === 'pretty' || (options.format === 'auto' && terminal);
   const base = { level: options.level, base: null };
-  if (!readable) return pino({ ...base, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }));
+  if (!readable)
+    return pino(
+      { ...base, timestamp: pino.stdTimeFunctions.isoTime },
+      pino.destination({ dest: 2, sync: true }),
+    );
   return pino(
     base,
-    pretty({ destination: 2, sync: true, colorize: terminal, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' }),
+    pretty({
+      destination: 2,
+      sync: true,
+      colorize: terminal,
+      translateTime: 'SYS:HH:MM:ss.l',
+      ignore: 'pid,hostname',
+    }),
   );
 }

@@ -6,6 +6,7 @@ import {
   FORWARD_CHAIN,
   FORWARD_JUMP,
   forwardRules,
+  NFT_TABLE,
   nftCleanup,
   nftRules,
   type PortRange,
@@ -35,6 +36,15 @@ export async function installNetfilter(mark: number, nodePorts: PortRange): Prom
     else problems.push(`${variant}: ${failure}`);
   }
   return { inPlace, problems };
+}
+
+/** Is all of it still there? Firewalls that are loaded anew take other people's rules away. */
+export async function netfilterInPlace(): Promise<boolean> {
+  const table = await run('nft', ['list', 'chain', 'inet', NFT_TABLE, 'postrouting']);
+  if (table.code !== 0 || !table.output.includes('masquerade')) return false;
+  for (const variant of await iptablesVariants())
+    if ((await run(variant, ['-w', '5', '-C', ...FORWARD_JUMP])).code !== 0) return false;
+  return true;
 }
 
 /** Removes every rule of ours in this network namespace. @returns what was there. */

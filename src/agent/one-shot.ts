@@ -6,6 +6,7 @@ import { Planner } from '../compile/planner.js';
 import type { InterfaceAddress, Node } from '../model/node.js';
 import { ModelStore } from '../model/store.js';
 import type { Source, SourceProblem, SourceSink } from '../sources/source.js';
+import { Refusal } from './refusal.js';
 
 export interface Compiled {
   readonly plans: readonly ServicePlan[];
@@ -13,9 +14,12 @@ export interface Compiled {
   readonly node: Node | undefined;
 }
 
+/** A source that has not told everything by then will not be waited for. */
+const PATIENCE_MS = 30_000;
+
 /**
  * @param interfaces this machine's addresses; undefined: the Node object's stand in for them
- * @throws what the source's `run` rejects with
+ * @throws what the source's `run` rejects with; Refusal where it does not come to an end
  */
 export async function compileOnce(
   source: Source,
@@ -25,15 +29,25 @@ export async function compileOnce(
   const store = new ModelStore();
   const problems: SourceProblem[] = [];
   const controller = new AbortController();
+  let complete = false;
   const sink: SourceSink = {
     service: (name, service) => store.updateService(name, service),
     slice: (id, slice) => store.updateSlice(id, slice),
     node: (node) => void store.updateNode(node),
     serviceRanges: (cidrs) => void store.updateServiceRanges(cidrs),
-    synced: () => controller.abort(),
+    synced: () => {
+      complete = true;
+      controller.abort();
+    },
     problem: (problem) => void problems.push(problem),
   };
-  await source.run(sink, controller.signal);
+  const patience = setTimeout(() => controller.abort(), PATIENCE_MS);
+  await source.run(sink, controller.signal).finally(() => clearTimeout(patience));
+  if (!complete) {
+    const last = problems.at(-1);
+    const why = last === undefined ? '' : `: ${last.where}: ${last.message}`;
+    throw new Refusal(`${source.description} has not told everything within ${PATIENCE_MS / 1000} s${why}`);
+  }
   const planner = new Planner();
   planner.plan(store, compileContext({ node: store.node, interfaces, config }));
   return { plans: [...planner.plans()], problems, node: store.node };

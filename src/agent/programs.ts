@@ -3,7 +3,12 @@
 
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { LAYOUT_VERSION, type Settings } from '../abi/layout.gen.js';
-import { SOCKET_PROGRAMS, type SocketPrograms, TC_PROGRAMS, type TcPrograms } from '../dataplane/bpf/attach.js';
+import {
+  SOCKET_PROGRAMS,
+  type SocketPrograms,
+  TC_PROGRAMS,
+  type TcPrograms,
+} from '../dataplane/bpf/attach.js';
 import { closePrograms, type LoadedPrograms, loadPrograms, makeMaps } from '../dataplane/bpf/load.js';
 import { versionFolder } from '../dataplane/bpf/pins.js';
 import type { Native } from '../native/api.js';

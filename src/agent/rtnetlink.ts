@@ -7,6 +7,7 @@ const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
+const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 
 const IFLA_IFNAME = 3;
@@ -47,7 +48,9 @@ export type RouteMessage =
   | { readonly type: 'link-gone'; readonly index: number }
   | { readonly type: 'address'; readonly index: number; readonly address: string }
   | { readonly type: 'address-gone'; readonly index: number; readonly address: string }
-  | { readonly type: 'done' };
+  | { readonly type: 'done' }
+  /** The kernel refused a dump, or gave it up: there is no end of it to wait for. */
+  | { readonly type: 'failed' };
 
 /** Decodes a buffer of netlink messages; those of other types are passed over, a truncated one ends the list. */
 export function parseRouteMessages(bytes: Uint8Array): RouteMessage[] {
@@ -67,6 +70,8 @@ function parseMessage(view: DataView, at: number, type: number, end: number): Ro
   switch (type) {
     case NLMSG_DONE:
       return { type: 'done' };
+    case NLMSG_ERROR:
+      return { type: 'failed' };
     case RTM_NEWLINK:
     case RTM_DELLINK: {
       // A bridge tells of its ports by messages of its own family: leaving the bridge is no end of the device.
@@ -99,7 +104,12 @@ function parseLink(view: DataView, at: number, end: number): Link {
   };
 }
 
-function parseAddressMessage(view: DataView, at: number, end: number, added: boolean): RouteMessage | undefined {
+function parseAddressMessage(
+  view: DataView,
+  at: number,
+  end: number,
+  added: boolean,
+): RouteMessage | undefined {
   const family = view.getUint8(at);
   if (family !== AF_INET && family !== AF_INET6) return undefined;
   const attributes = parseAttributes(view, at + 8, end);

@@ -18,10 +18,17 @@ export interface SettingFacts {
 }
 
 /** struct pl_settings. Ranges beyond PL_SERVICE_RANGES_MAX are left out: `tooManyRanges` tells. */
-export function programSettings({ config, node, serviceRanges, hostNetns, sockDestroy }: SettingFacts): Settings {
+export function programSettings({
+  config,
+  node,
+  serviceRanges,
+  hostNetns,
+  sockDestroy,
+}: SettingFacts): Settings {
   const services = ranges(serviceRanges).slice(0, SERVICE_RANGES_MAX);
   const pods = ranges(Object.values(localPodRanges({ node, config })).filter((text) => text !== ''));
-  const byDevice = config.detectLocalMode === 'BridgeInterface' || config.detectLocalMode === 'InterfaceNamePrefix';
+  const byDevice =
+    config.detectLocalMode === 'BridgeInterface' || config.detectLocalMode === 'InterfaceNamePrefix';
   const udpConnect = config.hooks.udpConnect === 'on' || (config.hooks.udpConnect === 'auto' && sockDestroy);
   const flags =
     (config.takeover ? SettingFlags.TAKEOVER : 0) |

@@ -6,17 +6,18 @@ import type { Source } from '../sources/source.js';
 import type { Configuration } from './config.js';
 
 export interface SourceChoice {
-  /** Keep what the folder source allocates; false leaves the state file alone (compile, dump). */
-  readonly keepState: boolean;
+  /** What becomes of the folder source's state file: kept (run), only read (dump), or not looked at (compile). */
+  readonly state: 'keep' | 'read' | 'ignore';
 }
 
 /** The folder, or the API server: a kubeconfig where one is given, else the service account of the pod that this is. */
-export function createSource(config: Configuration, { keepState }: SourceChoice): Source {
+export function createSource(config: Configuration, { state }: SourceChoice): Source {
   if (config.folder !== '')
     return createFolderSource({
       directory: config.folder,
       nodeName: config.nodeName,
-      stateFile: keepState ? config.stateFile : undefined,
+      stateFile: state === 'ignore' ? undefined : config.stateFile,
+      readOnly: state === 'read',
       serviceRanges: config.serviceCIDRs,
       nodePortRange: config.nodePortRange,
     });

@@ -4,8 +4,7 @@ import { compileOnce } from '../agent/one-shot.js';
 import { Refusal } from '../agent/refusal.js';
 import { createSource } from '../agent/sources.js';
 import { compileReport, compileReportData } from '../observe/compile-report.js';
-import type { SourceProblem } from '../sources/source.js';
-import { type OutputOptions, outputOption } from './options.js';
+import { type OutputOptions, outputOption, problemLine } from './options.js';
 
 interface CompileOptions extends OutputOptions {
   readonly node: string;
@@ -34,7 +33,7 @@ async function compile(folder: string, options: CompileOptions): Promise<void> {
   const clusterCIDRs = options.clusterCidr.split(',').filter((text) => text !== '');
   const config = configuration({ folder, nodeName: options.node, clusterCIDRs }, 'the command line');
   const { plans, problems, node } = await compileOnce(
-    createSource(config, { keepState: false }),
+    createSource(config, { state: 'ignore' }),
     config,
     undefined,
   ).catch((error: Error) => {
@@ -51,10 +50,6 @@ async function compile(folder: string, options: CompileOptions): Promise<void> {
     process.stderr.write(
       `note: there is no Node ${options.node} in ${folder}: no zone, no node ports, no local endpoints\n`,
     );
-}
-
-function problemLine({ where, message, severity }: SourceProblem): string {
-  return `${severity === 'info' ? 'note' : 'warning'}: ${where}: ${message}`;
 }
 
 const HELP = `

@@ -1,16 +1,18 @@
 import { networkInterfaces } from 'node:os';
 import { Command, Option } from 'commander';
+import type { Configuration } from '../agent/config.js';
 import { openPinned } from '../agent/kernel.js';
 import { compileOnce } from '../agent/one-shot.js';
 import { createSource } from '../agent/sources.js';
 import { kernelDump } from '../dataplane/bpf/read.js';
 import type { InterfaceAddress } from '../model/node.js';
-import { formatDump, planEntries } from '../observe/dump.js';
+import { type DumpEntry, formatDump, planEntries } from '../observe/dump.js';
 import {
   addSourceOptions,
   configurationFrom,
   type OutputOptions,
   outputOption,
+  problemLine,
   type SourceOptions,
 } from './options.js';
 
@@ -40,9 +42,7 @@ async function dump(options: DumpOptions): Promise<void> {
   const entries =
     options.from === 'kernel'
       ? await kernelDump(openPinned(config.pinFolder, 'portolan dump --from kernel').maps)
-      : (
-          await compileOnce(createSource(config, { keepState: true }), config, interfaceAddresses())
-        ).plans.flatMap(planEntries);
+      : await plannedEntries(config);
   if (options.output === 'json') process.stdout.write(`${JSON.stringify(entries, null, 2)}\n`);
   else
     process.stdout.write(
@@ -50,6 +50,13 @@ async function dump(options: DumpOptions): Promise<void> {
         .map((line) => `${line}\n`)
         .join(''),
     );
+}
+
+async function plannedEntries(config: Configuration): Promise<DumpEntry[]> {
+  const source = createSource(config, { state: 'read' });
+  const { plans, problems } = await compileOnce(source, config, interfaceAddresses());
+  for (const problem of problems) process.stderr.write(`${problemLine(problem)}\n`);
+  return plans.flatMap(planEntries);
 }
 
 function interfaceAddresses(): InterfaceAddress[] {

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Configuration, type ConfigurationInput, loadConfiguration } from '../agent/config.js';
 import { Refusal } from '../agent/refusal.js';
+import type { SourceProblem } from '../sources/source.js';
 
 export interface OutputOptions {
   readonly output: 'text' | 'json';
@@ -63,4 +64,9 @@ export function configurationFrom(options: SourceOptions): Configuration {
     throw new Refusal('--folder and --kubeconfig exclude each other: Services come from one place');
   const nodeName = (loaded.nodeName || hostname()).trim().toLowerCase();
   return { ...loaded, nodeName };
+}
+
+/** How commands print what a source found wrong. */
+export function problemLine({ where, message, severity }: SourceProblem): string {
+  return `${severity === 'info' ? 'note' : 'warning'}: ${where}: ${message}`;
 }

@@ -90,17 +90,15 @@ describe('hooks', () => {
     rmdirSync(`${CGROUP}/other`);
   });
 
-  it('leave no trace after cleanup', () => {
+  it('leave no pin after cleanup', () => {
     mkdirSync(CGROUP);
     hooks().attachCgroup(CGROUP, kernel.programs.sock);
-    hooks('clsact').attachDevice(device(A), kernel.programs.tc);
     const result = cleanup(kernel.native, kernel.pinFolder);
-    expect(result).toMatchObject({ links: 9, filters: 2 });
+    expect(result).toMatchObject({ links: 9 });
     expect(result.pins).toBeGreaterThan(15);
     expect(existsSync(kernel.pinFolder)).toBe(false);
     expect(atCgroup(CGROUP)).toBe(0);
-    expect(filtersOn(A)).toBe(0);
-    expect(cleanup(kernel.native, kernel.pinFolder)).toEqual({ links: 0, filters: 0, pins: 0 });
+    expect(cleanup(kernel.native, kernel.pinFolder)).toEqual({ links: 0, pins: 0 });
   });
 });
 

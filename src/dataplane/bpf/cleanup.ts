@@ -1,13 +1,11 @@
-// Removes every trace of the dataplane: links, filters, pins. Traffic is served by nobody of ours from then on.
+// Removes what is pinned of the dataplane: links, maps, programs. (Filters at clsact have no pins: see agent/cleanup.ts.) Traffic is served by nobody of ours from then on.
 
-import { existsSync, readdirSync, readFileSync, rmdirSync, unlinkSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { type Native, NativeError } from '../../native/api.js';
 import { linkFolder, mapFolder } from './pins.js';
 
 export interface CleanupResult {
   readonly links: number;
-  /** Filters at clsact, of all devices of this network namespace. */
-  readonly filters: number;
   readonly pins: number;
 }
 
@@ -21,12 +19,11 @@ export function cleanup(native: Native, pinFolder: string): CleanupResult {
   const versions = entriesOf(pinFolder).flatMap((name) => /^v(\d+)$/.exec(name)?.[1] ?? []);
   let links = 0;
   for (const version of versions) links += detachLinks(native, linkFolder(pinFolder, Number(version)));
-  const filters = detachFilters(native);
   let pins = 0;
   // Links first: nothing may look at maps that are gone.
   for (const version of versions) pins += removeTree(mapFolder(pinFolder, Number(version)));
   pins += removeTree(pinFolder);
-  return { links, filters, pins };
+  return { links, pins };
 }
 
 function detachLinks(native: Native, folder: string): number {
@@ -46,32 +43,6 @@ function detachLinks(native: Native, folder: string): number {
     count++;
   }
   return count;
-}
-
-/** Ours are known by handle, priority and name, so looking at every device removes nobody else's. */
-function detachFilters(native: Native): number {
-  let count = 0;
-  for (const device of entriesOf('/sys/class/net')) {
-    const ifindex = ifindexOf(device);
-    if (ifindex === 0) continue;
-    for (const direction of ['ingress', 'egress'] as const) {
-      try {
-        if (native.tcDetach(ifindex, direction)) count++;
-      } catch (error) {
-        if (!(error instanceof NativeError) || existsSync(`/sys/class/net/${device}`)) throw error;
-      }
-    }
-  }
-  return count;
-}
-
-/** @returns 0 for what is no device (bonding_masters), or has gone */
-function ifindexOf(device: string): number {
-  try {
-    return Number(readFileSync(`/sys/class/net/${device}/ifindex`, 'utf8'));
-  } catch {
-    return 0;
-  }
 }
 
 /** Pins are files to the file system; a recursive rm would stop at the first it cannot stat. @returns how many pins */

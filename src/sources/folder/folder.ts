@@ -17,6 +17,8 @@ export interface FolderSourceOptions {
   readonly stateFile?: string | undefined;
   /** CIDRs from which cluster IPs are taken; the first one's family is that of Services that ask for none. */
   readonly serviceRanges?: readonly string[];
+  /** Read the state file and leave it as it is: an agent that runs may be writing it. */
+  readonly readOnly?: boolean;
   readonly nodePortRange?: PortRange;
   /** Quiet time after a change before it is read, in milliseconds. */
   readonly debounceMs?: number;
@@ -40,6 +42,7 @@ export function createFolderSource(options: FolderSourceOptions): Source {
   const settings: Settings = {
     directory: resolve(options.directory),
     stateFile: options.stateFile === undefined ? undefined : resolve(options.stateFile),
+    readOnly: options.readOnly ?? false,
     debounceMs: options.debounceMs ?? DEFAULT_DEBOUNCE_MS,
     now: options.now ?? Date.now,
     cluster: { pools, nodeName: options.nodeName },

@@ -12,6 +12,8 @@ export interface FollowerOptions {
   readonly directory: string;
   /** undefined: nothing is remembered. */
   readonly stateFile: string | undefined;
+  /** Only read the state file: another process keeps it. */
+  readonly readOnly: boolean;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly cluster: ClusterOptions;
@@ -88,8 +90,8 @@ export class Follower {
    * written is tried again in each round.
    */
   #save(): void {
-    const { stateFile } = this.#options;
-    if (stateFile === undefined) return;
+    const { stateFile, readOnly } = this.#options;
+    if (stateFile === undefined || readOnly) return;
     const text = formatState(this.#state);
     if (text === this.#written) return;
     try {

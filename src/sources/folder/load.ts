@@ -144,7 +144,11 @@ function loadObject(draft: Draft, manifest: Manifest): void {
   const reader = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined;
   if (!reader || !sameGroup(fields, reader.group)) {
     const { namespace, name } = looseIdentity(fields);
-    draft.unused.push({ kind: brief(kindLabel(fields)), name: brief(namespace ? `${namespace}/${name}` : name), at });
+    draft.unused.push({
+      kind: brief(kindLabel(fields)),
+      name: brief(namespace ? `${namespace}/${name}` : name),
+      at,
+    });
     return;
   }
   try {
@@ -210,7 +214,12 @@ function ignore(manifest: Manifest, draft: Draft, why: string): undefined {
 
 /** A part of an object was left out of it; the rest is used. */
 function notePart(manifest: Manifest, draft: Draft, problem: string): void {
-  note(draft, manifest, `${brief(objectKey(looseIdentity(manifest.fields)))}: ${problem}`, complaint(problem).path);
+  note(
+    draft,
+    manifest,
+    `${brief(objectKey(looseIdentity(manifest.fields)))}: ${problem}`,
+    complaint(problem).path,
+  );
 }
 
 /** What is longer than any valid name, for messages: a log line must not grow with the garbage that it is about. */

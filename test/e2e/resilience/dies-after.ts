@@ -41,7 +41,7 @@ async function plansOf(folder: string): Promise<readonly ServicePlan[]> {
   const interfaces = Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
     (addresses ?? []).map(({ address }) => ({ interface: name, address })),
   );
-  return (await compileOnce(createSource(config, { keepState: false }), config, interfaces)).plans;
+  return (await compileOnce(createSource(config, { state: 'ignore' }), config, interfaces)).plans;
 }
 
 const native = mortal(openNative());

@@ -228,6 +228,50 @@ test('a node name that is nobody: said, and served without what only the Node kn
   world.manifests.remove('node.yaml');
 });
 
+test('a firewall that is loaded anew takes our rules away: they are put back', async () => {
+  const agent = await start();
+  const has = async (): Promise<boolean> =>
+    (await world.lab.run('node-a', ['nft', 'list', 'table', 'inet', 'portolan'])).code === 0;
+  expect(await has()).toBe(true);
+  await world.lab.must('node-a', ['nft', 'flush', 'ruleset']);
+  await agent.waitFor(/netfilter rules of ours are gone/);
+  const jump = [
+    'iptables',
+    '-C',
+    'FORWARD',
+    '-m',
+    'comment',
+    '--comment',
+    'portolan forwarding',
+    '-j',
+    'PORTOLAN-FORWARD',
+  ];
+  await expect.poll(async () => (await world.lab.run('node-a', jump)).code, { timeout: 5000 }).toBe(0);
+  expect(await has()).toBe(true);
+  await expectServed();
+});
+
+test('a plan that is dumped beside the agent leaves its state file alone', async () => {
+  await start();
+  const state = join(world.lab.folder, '..', 'never');
+  expect(existsSync(state)).toBe(false);
+  const { code, stdout } = await world.lab.run('node-a', [
+    'bin/portolan',
+    'dump',
+    '--from',
+    'plan',
+    '--folder',
+    'examples/shop',
+    '--node-name',
+    'node-a',
+    '--state-file',
+    state,
+  ]);
+  expect(code).toBe(0);
+  expect(stdout).toContain('shop/web');
+  expect(existsSync(state)).toBe(false);
+});
+
 test('neither nft nor iptables is there: said, and what needs no rules is served', async () => {
   const bin = join(world.lab.folder, 'bin');
   mkdirSync(bin);

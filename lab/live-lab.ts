@@ -164,7 +164,6 @@ export class LiveLab implements Lab {
     return this.run('node-a', argv, { timeoutMs: 60_000, env: commandEnvironment() });
   }
 
-  // biome-ignore lint/suspicious/useAwait: the interface promises; what is done is done at once
   async close(): Promise<void> {
     process.removeListener('exit', this.#removeAtExit);
     const left = destroy(this.#record);

@@ -51,7 +51,10 @@ const anyEvent = fc.oneof(
 
 /** A fixed clock: ages come from the state file or not at all. */
 function follower(folder: Folder, sink: RecordingSink, stateFile: string): Follower {
-  return new Follower({ directory: folder.path, stateFile, readOnly: false, now: () => 1, cluster: CLUSTER }, sink);
+  return new Follower(
+    { directory: folder.path, stateFile, readOnly: false, now: () => 1, cluster: CLUSTER },
+    sink,
+  );
 }
 
 function state({ services, slices, node_ }: RecordingSink) {

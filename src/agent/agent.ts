@@ -1,7 +1,7 @@
 // `portolan run`: wires the parts together, in the order in which nothing half done is ever visible.
 //
 //   check the machine → make or open the maps → adopt what is pinned → follow interfaces and the source until both are
-//   complete → load the programs → write what differs, prune → only then attach the programs → look after flows
+//   complete → write what differs, prune, and load the programs beside that → only then attach them → look after flows
 
 import { DeviceFlags } from '../abi/layout.gen.js';
 import type { Hooks } from '../dataplane/bpf/attach.js';

@@ -10,7 +10,16 @@ import type { FrontendName } from '../../../src/dataplane/bpf/state.js';
 import type { Change, Outcome } from '../../../src/reconcile/engine.js';
 import { Crash, FakeKernel } from './fake-kernel.js';
 import { verdicts } from './interpreter.js';
-import { CLIENTS, change, expected, frontendsOf, rangesOf, type World, worlds } from './worlds.js';
+import {
+  CLIENTS,
+  change,
+  expected,
+  frontendsOf,
+  mayBeUnknownPort,
+  rangesOf,
+  type World,
+  worlds,
+} from './worlds.js';
 
 const EMPTY: World = new Map();
 const E2BIG = 7;
@@ -45,11 +54,12 @@ class Bench {
   }
 
   /** From now on every write must leave each connection something that one of the worlds says. */
-  watch(worlds: readonly World[]): void {
+  watch(worlds: readonly World[], { afterDeath = false } = {}): void {
     const pending = rangesOf(this.recent);
     const cases = frontendsOf(worlds).flatMap((name) =>
       CLIENTS.map((client) => {
         const allowed = new Set(worlds.flatMap((w) => [...expected(w, name, client, pending)]));
+        if (afterDeath && mayBeUnknownPort(worlds, name)) allowed.add('UNKNOWN-PORT');
         return { name, client, allowed };
       }),
     );
@@ -141,6 +151,7 @@ describe('after every write', () => {
           await bench.engine.collect();
         });
         bench.kernel.beforeWrite = () => 0;
+        bench.watch([first, second], { afterDeath: true });
         bench.engine = bench.start();
         await bench.engine.adopt();
         // After a restart only what is wanted is known, not what was.

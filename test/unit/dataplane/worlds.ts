@@ -204,6 +204,21 @@ export function expected(
   return found;
 }
 
+/**
+ * May this frontend be missing while others at its address are still, or already, there? When an agent dies while a Service
+ * goes, the next one finds some of its frontends: until it prunes them their address is an active cluster IP, and a port of
+ * it that nothing serves is rejected.
+ */
+export function mayBeUnknownPort(worlds: readonly World[], name: FrontendName): boolean {
+  const frontendsIn = (w: World) => [...w.values()].flatMap((plan) => plan.ports.flatMap((p) => p.frontends));
+  const isMissing = (w: World) => !frontendsIn(w).some((f) => frontendKey(f) === frontendKey(name));
+  const hasOthers = (w: World) =>
+    frontendsIn(w).some(
+      (f) => f.kind === 'cluster-ip' && f.address === name.address && frontendKey(f) !== frontendKey(name),
+    );
+  return worlds.some(isMissing) && worlds.some(hasOthers);
+}
+
 function served(p: PortPlan, f: Frontend, client: Client, alsoAllowed: readonly string[]): Verdict[] {
   const inside = (ranges: readonly string[]): boolean =>
     ranges.some((range) => cidrContains(parseCidr(range)!, parseAddress(client.address)!.bytes));

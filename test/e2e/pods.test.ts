@@ -22,6 +22,8 @@ async function addPod(lab: Lab): Promise<void> {
   const name = lab.netns('late').split('/').at(-1)!;
   const inside = `nsenter --net=/run/netns/${name}`;
   const lines = [
+    // What a test that failed may have left.
+    `ip netns del ${name} 2>/dev/null && sleep 0.5 || true`,
     `ip netns add ${name}`,
     `${inside} sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0`,
     `ip link add veth-late type veth peer name eth0 netns ${name}`,
@@ -33,6 +35,13 @@ async function addPod(lab: Lab): Promise<void> {
     `${inside} sh -ec 'ip addr add ${LATE.v4}/32 dev eth0; ip addr add ${LATE.v6}/128 dev eth0 nodad; ip link set lo up; ip link set eth0 up; ip route add 169.254.1.1 dev eth0 scope link; ip route add default via 169.254.1.1; ip route add default via fe80::1 dev eth0'`,
   ];
   await lab.must('node-a', ['sh', '-ec', lines.join('\n')]);
+}
+
+/** The kernel takes a deleted namespace down in its own time. */
+async function deviceIsGone(lab: Lab): Promise<void> {
+  await vi.waitFor(async () => expect(await lab.must('node-a', ['ip', 'link'])).not.toContain('veth-late'), {
+    timeout: 5000,
+  });
 }
 
 /** One question over TCP from the late pod. @returns who answered, or the error */
@@ -67,6 +76,7 @@ describe.each([{ tcAttach: 'tcx' }, { tcAttach: 'clsact' }])('pods, $tcAttach', 
       for (const family of ['v4', 'v6'] as const) expect(WEB).toContain(await askFromLate(lab, family));
       expect(links(lab, 'veth-late')).toHaveLength(tcAttach === 'tcx' ? 2 : 0);
       await lab.must('node-a', ['ip', 'netns', 'del', lab.netns('late').split('/').at(-1)!]);
+      await deviceIsGone(lab);
       await vi.waitFor(() => expect(links(lab, 'veth-late')).toEqual([]), { timeout: 3000 });
     }
     expect(agent.lines.filter((line) => /"level":(50|60)/.test(line))).toEqual([]);
@@ -107,7 +117,7 @@ describe.each([{ tcAttach: 'tcx' }, { tcAttach: 'clsact' }])('pods, $tcAttach', 
     await lab.must('node-a', ['ip', 'netns', 'del', lab.netns('late').split('/').at(-1)!]);
     load.kill('SIGKILL');
     await load.exited;
-    await vi.waitFor(async () => expect(await lab.must('node-a', ['ip', 'link'])).not.toContain('veth-late'));
+    await deviceIsGone(lab);
     await vi.waitFor(() => expect(links(lab, 'veth-late')).toEqual([]), { timeout: 3000 });
     const asked = await ask(town, { from: 'client', service: 'web', way: 'cluster-ip', count: 8 });
     expect(errors(asked)).toEqual([]);

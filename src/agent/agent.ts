@@ -21,7 +21,7 @@ import { DeviceManager } from './device-manager.js';
 import { Housekeeping } from './housekeeping.js';
 import { Interfaces } from './interfaces.js';
 import { createLogger, type Logger } from './log.js';
-import { installNetfilter, netfilterInPlace } from './netfilter.js';
+import { NetfilterCare } from './netfilter-care.js';
 import { checkMachine, lockPins, preparePinFolder } from './preflight.js';
 import { type ProgramSet, Programs } from './programs.js';
 import { Refusal } from './refusal.js';
@@ -79,11 +79,11 @@ class Agent {
   readonly #devices: DeviceManager;
   readonly #controller: Controller;
   readonly #housekeeping: Housekeeping;
+  readonly #netfilter: NetfilterCare;
   readonly #abort = new AbortController();
   readonly #hostNetns: bigint;
   #serving = false;
-  /** They could not be installed, and it has been said: looking after them would only say it again. */
-  #netfilterBroken = false;
+  #toldRanges = '';
   #lock: number;
 
   /** Opens the maps that are pinned, or makes them, and takes over what is in them. */
@@ -114,6 +114,7 @@ class Agent {
     this.#lock = parts.lock;
     this.#programs = programs;
     this.#hostNetns = hostNetns;
+    this.#netfilter = new NetfilterCare(config, log);
     this.#maps = openMaps(native, config.pinFolder);
     this.#hooks = new BpfHooks({ native, pinFolder: config.pinFolder, tcAttach: config.hooks.tcAttach });
     const attach = (): void => this.#attach();
@@ -129,7 +130,7 @@ class Agent {
       nowNs: () => Number(monotonicNs()),
       repair: () => this.#repair(),
       checkCgroup: () => cgroupWatch?.check(),
-      checkNetfilter: () => this.#checkNetfilter(),
+      checkNetfilter: () => this.#netfilter.check(),
     });
     this.#engine = new BpfEngine({
       native,
@@ -164,7 +165,7 @@ class Agent {
   /** Until the signal. Rejects when the source cannot work at all. */
   async run(source: Source): Promise<string> {
     const { config, log } = this.#parts;
-    if (config.netfilter) await this.#installNetfilter();
+    if (config.netfilter) await this.#netfilter.install();
     await this.#excludeNamespaces();
     await this.#interfaces.synced;
     // Once more, now that every bridge has a name: a port may have been told before its bridge.
@@ -202,8 +203,7 @@ class Agent {
 
   async #nodeFacts(node: Node | undefined, serviceRanges: readonly string[]): Promise<void> {
     const { native, config, log } = this.#parts;
-    const left = tooManyRanges(serviceRanges);
-    if (left.length > 0) log.warn({ ranges: left }, 'too many service ranges: these are not guarded');
+    this.#tellRanges(tooManyRanges(serviceRanges));
     const { sockDestroy } = native.features();
     const settings = programSettings({
       config,
@@ -216,6 +216,17 @@ class Agent {
       log.info('node facts changed: new programs take over in place');
       this.#attach();
     }
+  }
+
+  /** Once for each set of them: facts come again with every address of this machine. */
+  #tellRanges(left: readonly string[]): void {
+    if (left.join() === this.#toldRanges) return;
+    this.#toldRanges = left.join();
+    if (left.length > 0)
+      this.#parts.log.warn(
+        { ranges: left },
+        'too many service ranges: unallocated addresses of these are not dropped',
+      );
   }
 
   async #startServing(first: RoundResult): Promise<void> {
@@ -249,20 +260,6 @@ class Agent {
     this.#lock = lockPins(native, config.pinFolder);
     pinMaps(native, this.#maps, config.pinFolder);
     this.#attach();
-  }
-
-  async #checkNetfilter(): Promise<void> {
-    if (this.#netfilterBroken || (await netfilterInPlace())) return;
-    this.#parts.log.warn('netfilter rules of ours are gone (a firewall loaded anew?): putting them back');
-    await this.#installNetfilter();
-  }
-
-  async #installNetfilter(): Promise<void> {
-    const { config, log } = this.#parts;
-    const { inPlace, problems } = await installNetfilter(config.masqueradeMark, config.nodePortRange);
-    log.info({ rules: inPlace }, 'netfilter rules are in place');
-    for (const problem of problems) log.error(`netfilter: ${problem}`);
-    this.#netfilterBroken = problems.length > 0;
   }
 
   /** The map outlives the agent: what an earlier configuration excluded is served again. */

@@ -34,6 +34,8 @@ export class Programs {
   readonly #folder: string;
   #settings: Settings | undefined;
   #loaded: LoadedPrograms | undefined;
+  /** Descriptors of an earlier run's programs, until this run's are attached. */
+  #previous: readonly number[] = [];
 
   constructor(options: ProgramsOptions) {
     this.#options = options;
@@ -54,8 +56,9 @@ export class Programs {
       const fd = native.getPinned(`${this.#folder}/${name}`);
       if (fd >= 0) fds[name] = fd;
     }
-    if (Object.keys(fds).length === NAMES.length) return { tc: fds as never, sock: fds as never };
-    for (const fd of Object.values(fds)) native.closeFd(fd);
+    this.#previous = Object.values(fds);
+    if (this.#previous.length === NAMES.length) return { tc: fds as never, sock: fds as never };
+    this.#closePrevious();
     return undefined;
   }
 
@@ -76,7 +79,7 @@ export class Programs {
     return true;
   }
 
-  /** Pins what is loaded over what is pinned; each by one rename, so there is never none. */
+  /** Once attached: pins what is loaded over what is pinned; each by one rename, so there is never none. */
   pin(): void {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     const { tc, sock } = this.current;
@@ -86,6 +89,12 @@ export class Programs {
       this.#options.native.pin(fd, next);
       renameSync(next, `${this.#folder}/${name}`);
     }
+    this.#closePrevious();
+  }
+
+  #closePrevious(): void {
+    for (const fd of this.#previous) this.#options.native.closeFd(fd);
+    this.#previous = [];
   }
 
   #close(): void {

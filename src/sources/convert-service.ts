@@ -63,11 +63,22 @@ export function convertService(object: unknown, where: string): Conversion<'serv
 function readService(fields: Fields, metadata: Metadata, where: string) {
   const problems: string[] = [];
   const spec = inside('spec', readSpec, objectAt(fields, 'spec'));
+  // Field by field: spreading `spec` here takes 40 us, more than all the rest of a Service.
   const service: Service = {
     namespace: metadata.namespace,
     name: metadata.name,
     createdAt: metadata.createdAt,
-    ...spec,
+    type: spec.type,
+    clusterIP: spec.clusterIP,
+    clusterIPs: spec.clusterIPs,
+    ipFamilies: spec.ipFamilies,
+    ports: spec.ports,
+    externalIPs: spec.externalIPs,
+    loadBalancerSourceRanges: spec.loadBalancerSourceRanges,
+    affinitySeconds: spec.affinitySeconds,
+    externalTrafficPolicy: spec.externalTrafficPolicy,
+    internalTrafficPolicy: spec.internalTrafficPolicy,
+    healthCheckNodePort: spec.healthCheckNodePort,
     loadBalancerIngress: inside('status', readIngress, objectAt(fields, 'status')),
     socketHook: readSocketHook(metadata.annotations, (message) => problems.push(at(where, message))),
   };

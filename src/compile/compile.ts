@@ -40,7 +40,8 @@ export function compile(
     namespace: service.namespace,
     service: service.name,
     createdAt: service.createdAt,
-    ports: plans,
+    // A copy has no places in reserve, of which an array that grew has 16.
+    ports: plans.slice(),
     issues: issues.list(),
     ...(localIPs !== undefined && localIPs.size > 0 && { healthCheck: healthCheck(service, localIPs) }),
   };

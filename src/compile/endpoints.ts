@@ -103,7 +103,7 @@ function reportInvalid(
 
 /** Duplicates are normal while an endpoint moves from one slice to another: the one in the best condition counts. */
 function sortUnique(endpoints: PlanEndpoint[]): readonly PlanEndpoint[] {
-  if (endpoints.length < 2) return endpoints;
+  if (endpoints.length === 0) return NONE;
   endpoints.sort(compareEndpoints);
   let kept = 1;
   for (let i = 1; i < endpoints.length; i++) {
@@ -111,8 +111,8 @@ function sortUnique(endpoints: PlanEndpoint[]): readonly PlanEndpoint[] {
     const last = endpoints[kept - 1]!;
     if (endpoint.address !== last.address || endpoint.port !== last.port) endpoints[kept++] = endpoint;
   }
-  endpoints.length = kept;
-  return endpoints;
+  // A copy has no places in reserve.
+  return endpoints.slice(0, kept);
 }
 
 function compareEndpoints(a: PlanEndpoint, b: PlanEndpoint): number {

@@ -79,7 +79,8 @@ export function frontendsOf(
     }
     if (context.localhostNodePorts) pushLocalhost(frontends, service, port, addresses, context);
   }
-  return frontends;
+  // A copy has no places in reserve, of which an array that grew has 16.
+  return frontends.slice();
 }
 
 interface Rules {

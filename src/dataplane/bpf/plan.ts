@@ -28,6 +28,8 @@ import {
 /** The longest name that struct pl_service holds (RFC 1123 label). */
 const NAME_MAX = 63;
 
+const NO_RANGES: readonly string[] = Object.freeze([]);
+
 export interface PlanContext {
   readonly ids: { service(): number; set(): number };
   /** What the kernel has for a frontend, whoever owns it. */
@@ -73,7 +75,8 @@ export function planService(
     next.push(new PortPlanner(plan!, port, now, context, draft).run());
   }
   for (const port of programmed) if (!kept.has(port.key)) removePort(port, draft);
-  return { ...draft, next };
+  // What stays is copied: an array that grew has 16 places in reserve.
+  return { ...draft, next: next.slice() };
 }
 
 /** Plans one port; `now` is undefined for a new one. */
@@ -111,7 +114,7 @@ class PortPlanner {
     const frontends = this.#frontends(cluster, local);
     for (const set of this.#now?.sets ?? [])
       if (!this.#sets.some((s) => s.id === set.id)) pushSet(this.#id, set, this.#draft.retire);
-    return { id: this.#id, key: port.key, frontends, sets: this.#sets, serving, ranges, sure: true };
+    return { id: this.#id, key: port.key, frontends, sets: this.#sets.slice(), serving, ranges, sure: true };
   }
 
   #name(): void {
@@ -171,8 +174,8 @@ class PortPlanner {
 
   #ranges(): readonly string[] {
     const { sourceRanges } = this.#port;
-    const before = this.#now?.ranges ?? [];
-    if (before.length === 0 && sourceRanges.length === 0) return before;
+    const before = this.#now?.ranges ?? NO_RANGES;
+    if (before.length === 0 && sourceRanges.length === 0) return NO_RANGES;
     const sure = this.#now?.sure ?? true;
     for (const range of sourceRanges)
       if (!sure || !before.includes(range))
@@ -216,7 +219,7 @@ class PortPlanner {
       this.#draft.switches.push({ map: 'frontends', frontend: wanted });
     }
     this.#dropFrontends(next);
-    return next;
+    return next.slice();
   }
 
   #dropFrontends(next: readonly ProgrammedFrontend[]): void {

@@ -3,15 +3,19 @@
 
 import type { EndpointSlice } from './endpoint.js';
 import type { Node } from './node.js';
+import { type PackedSlice, SlicePacker, sameStrings, unpackSlice } from './packed-slice.js';
 import { type Service, type ServiceName, serviceName } from './service.js';
 
 const NO_SLICES: readonly EndpointSlice[] = Object.freeze([]);
+const NO_PACKED: readonly PackedSlice[] = Object.freeze([]);
 const NO_NAMES: ReadonlySet<ServiceName> = new Set();
 
 export class ModelStore {
   readonly #services = new Map<ServiceName, Service>();
-  readonly #slices = new Map<string, EndpointSlice>();
-  readonly #slicesOf = new Map<ServiceName, Map<string, EndpointSlice>>();
+  readonly #slices = new Map<string, PackedSlice>();
+  /** Nearly every Service has one slice or a few: a list takes a fifth of a map's memory. */
+  readonly #slicesOf = new Map<ServiceName, readonly PackedSlice[]>();
+  readonly #packer = new SlicePacker();
   #node: Node | undefined;
   #serviceRanges: readonly string[] = [];
   #dirty = new Set<ServiceName>();
@@ -41,7 +45,7 @@ export class ModelStore {
   /** The Service's slices, in no particular order. */
   slices(name: ServiceName): readonly EndpointSlice[] {
     const slices = this.#slicesOf.get(name);
-    return slices === undefined ? NO_SLICES : [...slices.values()];
+    return slices === undefined ? NO_SLICES : slices.map(unpackSlice);
   }
 
   updateService(name: ServiceName, service: Service | undefined): void {
@@ -59,18 +63,14 @@ export class ModelStore {
    */
   updateSlice(id: string, slice: EndpointSlice | undefined): void {
     const before = this.#slices.get(id);
-    if (before !== undefined && before.service !== slice?.service) this.#dropSlice(id, before.service);
+    if (before !== undefined) this.#dropSlice(before);
     if (slice === undefined) {
       this.#slices.delete(id);
       return;
     }
-    this.#slices.set(id, slice);
-    let slices = this.#slicesOf.get(slice.service);
-    if (slices === undefined) {
-      slices = new Map();
-      this.#slicesOf.set(slice.service, slices);
-    }
-    slices.set(id, slice);
+    const packed = this.#packer.pack(slice);
+    this.#slices.set(id, packed);
+    this.#slicesOf.set(slice.service, (this.#slicesOf.get(slice.service) ?? NO_PACKED).concat(packed));
     this.#touch(slice.service);
   }
 
@@ -105,10 +105,11 @@ export class ModelStore {
     return dirty;
   }
 
-  #dropSlice(id: string, service: ServiceName): void {
-    const slices = this.#slicesOf.get(service);
-    slices?.delete(id);
-    if (slices?.size === 0) this.#slicesOf.delete(service);
+  #dropSlice(slice: PackedSlice): void {
+    const { service } = slice;
+    const others = this.#slicesOf.get(service)?.filter((other) => other !== slice) ?? [];
+    if (others.length === 0) this.#slicesOf.delete(service);
+    else this.#slicesOf.set(service, others);
     this.#touch(service);
   }
 
@@ -132,8 +133,4 @@ function sameNode(a: Node | undefined, b: Node | undefined): boolean {
     a.addresses.length === b.addresses.length &&
     a.addresses.every((x, i) => x.type === b.addresses[i]!.type && x.address === b.addresses[i]!.address)
   );
-}
-
-function sameStrings(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((text, i) => text === b[i]);
 }

@@ -25,7 +25,8 @@ const NO_LOSSES: ReadonlyMap<Frontend, string> = new Map();
 
 /** Identity of a frontend within the node: `TCP|10.96.0.1|80`. */
 export function frontendKey(frontend: Pick<Frontend, 'address' | 'port' | 'protocol'>): string {
-  return `${frontend.protocol}|${frontend.address}|${frontend.port}`;
+  // One string, where a template would stay with its parts: see serviceName.
+  return [frontend.protocol, frontend.address, frontend.port].join('|');
 }
 
 export class Claims {

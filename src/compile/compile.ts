@@ -70,7 +70,7 @@ function planPort(
     context,
   );
   return {
-    key: `${service.namespace}/${service.name}:${port.name}/${port.protocol}/${addresses.family}`,
+    key: [`${serviceName(service)}:${port.name}`, port.protocol, addresses.family].join('/'),
     portName: port.name,
     protocol: port.protocol,
     family: addresses.family,

@@ -1,7 +1,7 @@
 // discovery.k8s.io/v1 EndpointSlice → EndpointSlice. The hot one: a big cluster has a hundred thousand endpoints.
 
 import type { Endpoint, EndpointPort, EndpointSlice } from '../model/endpoint.js';
-import type { Protocol } from '../model/service.js';
+import { type Protocol, serviceName } from '../model/service.js';
 import { at, type Conversion, guarded, type Metadata, NO_PROBLEMS, readMetadata } from './conversion.js';
 import {
   asBoolean,
@@ -67,7 +67,7 @@ function readSlice(fields: Fields, metadata: Metadata, service: string, { where,
   const slice: EndpointSlice = {
     namespace: interner.string(metadata.namespace),
     name: metadata.name,
-    service: interner.string(`${metadata.namespace}/${service}`),
+    service: interner.string(serviceName({ namespace: metadata.namespace, name: service })),
     family,
     ports: readPorts(fields, interner),
     endpoints: goodItemsAt(

@@ -64,7 +64,8 @@ export interface FrontendName {
 
 /** Identity of a frontend as a string, for maps and sets: `TCP|10.96.0.1|80`. */
 export function frontendKey(frontend: FrontendName): string {
-  return `${frontend.protocol}|${frontend.address}|${frontend.port}`;
+  // One string, where a template would stay with its parts: see serviceName.
+  return [frontend.protocol, frontend.address, frontend.port].join('|');
 }
 
 /** Identity of an endpoint within a Service port: `10.244.0.7|8080`. */

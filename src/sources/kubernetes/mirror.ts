@@ -1,6 +1,7 @@
 // The objects of one resource as events and listings tell them: each change goes to the handler once.
 
 import { messageOf } from '../../lib/errors.js';
+import { serviceName } from '../../model/service.js';
 import { asFields, type Fields, objectAt, stringAt } from '../fields.js';
 import { KnownObjects } from './known-objects.js';
 import type { Resource, ResourceCounters } from './resource.js';
@@ -75,5 +76,5 @@ function keyOf(object: Fields): string {
   const name = stringAt(metadata, 'name');
   if (name === '') throw new Error('the server sent an object without metadata.name; it is left out');
   const namespace = stringAt(metadata, 'namespace');
-  return namespace === '' ? name : `${namespace}/${name}`;
+  return namespace === '' ? name : serviceName({ namespace, name });
 }

@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { cgroup2Root } from '../../lab/registry.js';
 import { Hooks } from '../../src/dataplane/bpf/attach.js';
 import { cleanup } from '../../src/dataplane/bpf/cleanup.js';
 import { loadPrograms } from '../../src/dataplane/bpf/load.js';
 import { KernelMaps, SETTINGS } from './kernel-maps.js';
 
-const CGROUP = `/sys/fs/cgroup/unified/plt-engine-${process.pid}`;
+const CGROUP = `${cgroup2Root()}/plt-engine-${process.pid}`;
 // Linux takes at most 15 characters, and a dot as VLAN devices have it.
 const A = `plte${process.pid % 10_000}.1`;
 const B = `plte${process.pid % 10_000}b`;

@@ -1,9 +1,10 @@
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cgroup2Root } from '../../lab/registry.js';
 import { openNative } from '../../src/native/binding.js';
 import { Cleanup, childJson, fixture, fixturePath, makeBpffs, makeNetns, run } from './lab.js';
 
-const CGROUP = `/sys/fs/cgroup/unified/plt-native-${process.pid}`;
+const CGROUP = `${cgroup2Root()}/plt-native-${process.pid}`;
 const cleanup = new Cleanup();
 
 interface Link {

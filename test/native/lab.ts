@@ -1,15 +1,14 @@
 // What these tests stand on: compiled fixtures, network namespaces, a bpffs and child processes, all their own.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export type Elf = Uint8Array<ArrayBuffer>;
 
 const here = fileURLToPath(new URL('.', import.meta.url));
-const work = mkdtempSync(join(tmpdir(), 'plt-native-'));
-process.on('exit', () => rmSync(work, { recursive: true, force: true }));
+/** With all else that is built, so that nothing stays in /tmp. */
+const work = fileURLToPath(new URL('../../build/fixtures', import.meta.url));
 
 /** Compiles fixtures/NAME.bpf.c as the Makefile compiles ours. */
 export function fixture(name: 'maps' | 'refused'): Elf {
@@ -17,6 +16,7 @@ export function fixture(name: 'maps' | 'refused'): Elf {
 }
 
 export function fixturePath(name: 'maps' | 'refused'): string {
+  mkdirSync(work, { recursive: true });
   const output = join(work, `${name}.bpf.o`);
   const arch = execFileSync('uname', ['-m'], { encoding: 'utf8' }).trim();
   const flags = ['-g', '-O2', '-target', 'bpf', '-mcpu=v3', `-I/usr/include/${arch}-linux-gnu`];

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
+import { cgroup2Root } from '../../lab/registry.js';
 import { openNative } from '../../src/native/binding.js';
 import { Cleanup, childJson, makeNetns, run } from './lab.js';
 
@@ -90,7 +91,7 @@ describe('lock()', () => {
 describe('filesystemType()', () => {
   it('knows bpffs, cgroup2 and others', () => {
     const native = openNative();
-    expect(native.filesystemType('/sys/fs/cgroup/unified')).toBe(0x63677270);
+    expect(native.filesystemType(cgroup2Root())).toBe(0x63677270);
     expect(native.filesystemType('/proc')).toBe(0x9fa0);
   });
 });

@@ -144,7 +144,12 @@ static void hold_answered(struct flow *f)
 
 static void hold_failed(struct flow *f, int error)
 {
-	if (engine.o->reconnect && engine.o->udp && error == ECONNABORTED) {
+	/*
+	 * SOCK_DESTROY leaves ECONNABORTED on the socket and takes its peer away: a send that comes
+	 * before the error is read hears of the missing peer first (udp_sendmsg).
+	 */
+	if (engine.o->reconnect && engine.o->udp &&
+	    (error == ECONNABORTED || error == EDESTADDRREQ)) {
 		held.reconnected++;
 		held.alive -= f->last_name[0] != 0;
 		flow_close(f);

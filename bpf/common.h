@@ -28,7 +28,6 @@ const volatile struct pl_settings settings = {};
 /* The kernel's own enumeration, for CO-RE: which helpers does it have? */
 enum bpf_func_id___known {
 	BPF_FUNC_ktime_get_coarse_ns___known = 160,
-	BPF_FUNC_set_retval___known = 187,
 };
 
 /* CLOCK_MONOTONIC; the coarse clock is several times cheaper (Linux 5.11). */

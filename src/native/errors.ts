@@ -30,11 +30,6 @@ const ROOT_HINT = 'this needs root (CAP_BPF, CAP_NET_ADMIN, CAP_SYS_ADMIN)';
 /** What an errno means in a certain call, by symbolic name. */
 export type Hints = Readonly<Record<string, string>>;
 
-/** Symbolic name of a positive errno: ENOSPC. */
-export function errnoName(errno: number): string {
-  return describe(errno)[0];
-}
-
 function describe(errno: number): readonly [code: string, words: string] {
   return (
     EXTRA.get(errno) ?? getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error of the system']
